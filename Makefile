@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0
+# The commands of the repository; `make` alone lists them. Each is a script in workbench/, which says what it does.
+W := workbench
+# One start time for all scripts of a command, so that their progress lines count on.
+export WB_START := $(shell date +%s)
+export PYTHONDONTWRITEBYTECODE := 1
+export KERNEL ACCEL DEBIAN_MIRROR FORCE
+
+.DEFAULT_GOAL := help
+.PHONY: help demo check check-full lint shell tree refresh kernel mbox bisect clean base-tree rootfs kselftest setup-%
+MAKEFLAGS += --no-print-directory
+.NOTPARALLEL:
+
+help:
+	@printf '%s\n' \
+	'Private memory for Linux: a patch series, and the workbench to build, boot and test it.' \
+	'' \
+	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
+	'  make check             all tests (45 min, again 8 min); the last line counts them' \
+	'  make check T=NAME      just a topic or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
+	'  make check-full        check, and every config, boot line and prefix; goes on where it was stopped (hours)' \
+	'  make lint              the fast static checks alone' \
+	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
+	'' \
+	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
+	'  make refresh           build/linux back into patches/ and the new files' \
+	'  make kernel CONFIG=x   build one kernel; configs: $(sort $(basename $(notdir $(wildcard $(W)/configs/*.config))))' \
+	'  make mbox              build/mbox/*.mbx, proven with b4  [TOPIC=x] [SIGNOFF="Name <mail>"]' \
+	'  make bisect            build every prefix of the series' \
+	'  make clean             remove build/ but for what was downloaded and compiled; make clean ALL=1 removes all' \
+	'' \
+	'  KERNEL=<git tree | directory | tarball>   use this Linux 7.3 in place of Debian'"'"'s source' \
+	'  ACCEL=kvm                                 use KVM if a probe boot works (TCG otherwise)'
+
+setup-%:
+	@$(W)/setup base $(if $(filter-out base,$*),$*)
+
+base-tree: setup-base
+	@$(W)/base
+
+tree: base-tree
+	@$(W)/series assemble
+
+refresh: setup-base
+	@$(W)/series refresh
+
+rootfs: setup-guest
+	@$(W)/rootfs
+
+kselftest: setup-check
+	@$(W)/rootfs kselftest
+
+kernel: setup-kernel tree
+	@test -n '$(CONFIG)' || { echo 'make kernel CONFIG=name; make shows the names'; exit 1; }
+	@$(W)/kernel $(CONFIG)
+
+demo: setup-kernel tree rootfs
+	@$(W)/demo
+
+shell: setup-kernel tree rootfs kselftest
+	@$(W)/shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
+
+check: setup-kernel setup-lint setup-mbox tree rootfs kselftest
+	@$(W)/check $(if $(BASE),--base) $(T)
+
+check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
+	@$(W)/check --full $(T)
+
+lint: setup-lint tree
+	@$(W)/lint
+
+mbox: setup-mbox tree
+	@$(W)/series export $(if $(TOPIC),--topic $(TOPIC)) $(if $(SIGNOFF),--signoff '$(SIGNOFF)')
+	@$(W)/series prove-mbox $(if $(TOPIC),--topic $(TOPIC))
+
+bisect: setup-kernel tree
+	@$(W)/bisect
+
+clean:
+	@echo 'removing build/$(if $(ALL),, but for downloads, ccache and the base tree)'
+	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/kselftest build/rootfs; fi

@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Configure and build a kernel: kernel CONFIG [--base] [--goal GOAL ...] [--make WORD ...] [--quiet]
+
+CONFIG names workbench/configs/CONFIG.config. A fragment's `# with:` line names the fragments it stands on; later lines
+win. Every option that was asked for is looked up in the result. --base builds the base's source instead of the series'.
+The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebuilds nothing.
+"""
+
+import argparse
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import wb
+
+CONFIGS = wb.TOP / "workbench" / "configs"
+OBJECT_LINE = re.compile(r"^\s+(CC|AS|LD|AR|HOSTCC|CC \[M\]|RUSTC)\s")
+
+
+def fragments(name, seen=()):
+    """The fragment files of a configuration, in the order in which they apply."""
+    path = CONFIGS / f"{name}.config"
+    if not path.exists():
+        known = " ".join(sorted(p.stem for p in CONFIGS.glob("*.config")))
+        wb.die(f"no configuration {name}; there are: {known}")
+    if name in seen:
+        wb.die(f"{path}: included by itself")
+    chain = []
+    for line in path.read_text().splitlines():
+        if line.startswith("# with:"):
+            for other in line.split(":")[1].split():
+                chain += [p for p in fragments(other, (*seen, name)) if p not in chain]
+    return [*chain, path]
+
+
+def setting(name, key, default):
+    """The value of a `# key: value` line in a configuration's own file, such as its arch."""
+    for path in reversed(fragments(name)):
+        for line in path.read_text().splitlines():
+            if line.startswith(f"# {key}:"):
+                return line.split(":", 1)[1].strip()
+    return default
+
+
+def requested(name):
+    """Option -> value (n for `is not set`), with the last fragment winning."""
+    options = {}
+    for path in fragments(name):
+        for line in path.read_text().splitlines():
+            if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
+                options[match[1]] = match[2]
+            elif match := re.fullmatch(r"# (CONFIG_\w+) is not set", line):
+                options[match[1]] = "n"
+            elif line and not line.startswith("#"):
+                wb.die(f"{path}: not an option: {line}")
+    return options
+
+
+def present(dot_config):
+    """Option -> value as the kernel's own .config has it."""
+    options = {}
+    for line in dot_config.read_text().splitlines():
+        if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
+            options[match[1]] = match[2]
+    return options
+
+
+class Kernel:
+    """One object tree: its source, its directory and how make is called for it."""
+
+    def __init__(self, name, base=False, label=None, source=None):
+        self.name = name
+        self.label = label or (f"{name}-base" if base else name)
+        self.source = source or (wb.BUILD / "linux-base" if base else wb.LINUX)
+        self.objects = wb.BUILD / "kernel" / self.label
+        self.arch = setting(name, "arch", "x86_64")
+        self.cross = setting(name, "cross", "")
+
+    def make(self, *words):
+        """The make command for this tree; fixed build identity, so that ccache and comparisons work."""
+        compiler = f"{self.cross}gcc"
+        if shutil.which("ccache"):
+            compiler = f"ccache {compiler}"
+        return ["make", "-C", str(self.source), f"O={self.objects}", f"ARCH={self.arch}", f"CROSS_COMPILE={self.cross}",
+                f"CC={compiler}", "KBUILD_BUILD_TIMESTAMP=2026-01-01", "KBUILD_BUILD_USER=series",
+                "KBUILD_BUILD_HOST=workbench", "KBUILD_BUILD_VERSION=1", "LOCALVERSION=", *words]
+
+    def environment(self):
+        """ccache keeps its objects below build/, and finds them again when the repository moves."""
+        return {"CCACHE_DIR": os.environ.get("CCACHE_DIR", str(wb.BUILD / "ccache")), "CCACHE_BASEDIR": str(wb.BUILD),
+                "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "8G", "KBUILD_BUILD_TIMESTAMP": "2026-01-01"}
+
+    def options(self):
+        """What this tree asks for. The base, and the commits of the series but the last, do not have all its options."""
+        wanted = requested(self.name)
+        if self.source == wb.LINUX:
+            return wanted
+        unknown = series_options() - known_options(self.source)
+        return {key: value for key, value in wanted.items() if key not in unknown}
+
+    def configure(self):
+        """Make .config from the fragments when they, or the Kconfig files, changed; verify it always."""
+        wanted = self.options()
+        dot_config, stamp = self.objects / ".config", self.objects / ".workbench-config"
+        text = "".join(f"{k}={v}\n" if v != "n" else f"# {k} is not set\n" for k, v in wanted.items())
+        kconfig = wb.out(["git", "-C", self.source, "ls-files", "-s", "--", "*Kconfig*"])
+        key = hashlib.sha256((text + kconfig + self.arch).encode()).hexdigest()
+        if not (dot_config.exists() and stamp.exists() and stamp.read_text() == key):
+            self.objects.mkdir(parents=True, exist_ok=True)
+            (self.objects / "requested.config").write_text(text)
+            before = dot_config.read_bytes() if dot_config.exists() else None
+            stat = dot_config.stat() if before is not None else None
+            wb.run(self.make(f"KCONFIG_ALLCONFIG={self.objects}/requested.config", "allnoconfig"),
+                   f"kernel-{self.label}-config.log", f"configuring {self.label}", env=self.environment())
+            if before == dot_config.read_bytes():
+                os.utime(dot_config, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+            stamp.write_text(key)
+        have = present(dot_config)
+        lost = [f"{key}={value}" for key, value in wanted.items() if have.get(key, "n") != value]
+        if lost:
+            stamp.unlink()
+            wb.die(f"configuration {self.label}: asked for but not set: {' '.join(lost)}", dot_config)
+
+    def build(self, *goals, quiet=False, extra=()):
+        """Build the goals (the kernel image when none is named), with a count of what was compiled."""
+        self.configure()
+        log = wb.LOGS / f"kernel-{self.label}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        words = self.make(f"-j{os.cpu_count()}", *extra, *(goals or ("bzImage",) if self.arch == "x86_64" else goals))
+        if not quiet:
+            wb.say(f"kernel {self.label}: {' '.join(goals) or 'image'} (log {log.relative_to(wb.TOP)})"
+                   if log.is_relative_to(wb.TOP) else f"kernel {self.label}")
+        compiled = run_counted(words, log, {**os.environ, **self.environment()}, self.label, quiet)
+        if not quiet:
+            wb.say(f"kernel {self.label}: {compiled} objects built")
+        return compiled
+
+    def image(self):
+        """The image that QEMU boots."""
+        return self.objects / {"x86_64": "arch/x86/boot/bzImage", "i386": "arch/x86/boot/bzImage"}.get(
+            self.arch, f"arch/{self.arch}/boot/Image")
+
+
+def series_options():
+    """The options that the series itself adds, read from the Kconfig lines of its tree against the base."""
+    diff = wb.out(["git", "-C", wb.LINUX, "diff", "base", "series", "--", "*Kconfig*"])
+    return {f"CONFIG_{name}" for name in re.findall(r"^\+\s*(?:menu)?config (\w+)", diff, re.M)}
+
+
+def known_options(tree):
+    """Every option that a tree's Kconfig files define."""
+    lines = wb.out(["git", "-C", tree, "grep", "-hE", r"^\s*(menu)?config \w+", "--", "*Kconfig*"])
+    return {f"CONFIG_{name}" for name in re.findall(r"config (\w+)", lines)}
+
+
+def run_counted(words, log, env, label, quiet):
+    """Run make, keep its output in the log, and show how many objects were built so far."""
+    count, shown = 0, time.time()
+    with open(log, "w", encoding="utf-8") as sink, subprocess.Popen(
+            words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as make:
+        for line in make.stdout:
+            sink.write(line)
+            if OBJECT_LINE.match(line) and "scripts/" not in line:
+                count += 1
+            if not quiet and time.time() - shown > (2 if sys.stdout.isatty() else 30):
+                shown = time.time()
+                end = "\r" if sys.stdout.isatty() else "\n"
+                print(f"[{wb.elapsed():>6}]   {label}: {count} objects", end=end, flush=True)
+        status = make.wait()
+    if status:
+        wb.die(f"building {label}: {wb.telling_line(log)}", log)
+    return count
+
+
+def base_tree():
+    """A second work tree at the base, for what is compared with the series."""
+    tree = wb.BUILD / "linux-base"
+    base = wb.out(["git", "-C", wb.LINUX, "rev-parse", "base^{commit}"]).strip()
+    if not (tree / ".git").exists():
+        wb.out(["git", "-C", wb.LINUX, "worktree", "prune"])
+        wb.out(["git", "-C", wb.LINUX, "worktree", "add", "--force", "--detach", tree, base])
+    elif wb.out(["git", "-C", tree, "rev-parse", "HEAD"]).strip() != base:
+        wb.out(["git", "-C", tree, "checkout", "--detach", "-q", base])
+    return tree
+
+
+def main():
+    """Parse the command line and build."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("config")
+    parser.add_argument("--base", action="store_true")
+    parser.add_argument("--goal", action="append", default=[])
+    parser.add_argument("--make", action="append", default=[], help="a further word for make, such as W=1")
+    parser.add_argument("--quiet", action="store_true")
+    args = parser.parse_args()
+    if args.base:
+        base_tree()
+    Kernel(args.config, args.base).build(*args.goal, quiet=args.quiet, extra=args.make)
+

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0
+"""How results are read and boots are judged: nothing that went wrong may pass."""
+
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import guests
+import kernels
+import ktap
+import static_checks
+import wb
+from ktap import Case
+
+KUNIT = """KTAP version 1
+1..1
+    KTAP version 1
+    # Subtest: shapes
+    1..3
+    ok 1 round
+    {second} 2 square
+    ok 3 flat # SKIP needs two nodes
+# shapes: pass:2 fail:0 skip:1 total:3
+{whole} 1 shapes
+"""
+
+KSELFTEST = """# overriding timeout to 1800
+# TAP version 13
+# # ----------------------
+# # running ./shapes
+# # ----------------------
+# # TAP version 13
+# # 1..3
+# # ok 1 round
+# # ok 2 # SKIP no corners
+# # {third} 3 flat
+# # # Totals: pass:2
+# # [PASS]
+# ok 1 shapes
+# 1..1
+"""
+
+
+@unittest.skipUnless((wb.LINUX / "tools/testing/kunit").is_dir(), "needs build/linux for the kernel's KTAP parser")
+class Ktap(unittest.TestCase):
+    def statuses(self, cases):
+        return {case.name: case.status for case in cases}
+
+    def test_kunit_results(self):
+        cases = ktap.cases(KUNIT.format(second="ok", whole="ok").splitlines(), "kunit")
+        self.assertEqual(self.statuses(cases), {"kunit/shapes/round": "passed", "kunit/shapes/square": "passed",
+                                                "kunit/shapes/flat": "skipped"})
+        self.assertIn(Case("kunit/shapes/flat", "skipped", "needs two nodes"), cases)
+
+    def test_failed_case_is_named(self):
+        cases = ktap.cases(KUNIT.format(second="not ok", whole="not ok").splitlines(), "kunit")
+        self.assertEqual(self.statuses(cases)["kunit/shapes/square"], "failed")
+
+    def test_suite_that_fails_alone_fails(self):
+        cases = ktap.cases(KUNIT.format(second="ok", whole="not ok").splitlines(), "kunit")
+        self.assertIn("failed", self.statuses(cases).values())
+
+    def test_truncated_results_fail(self):
+        lines = KUNIT.format(second="ok", whole="ok").splitlines()[:7]
+        self.assertIn("failed", self.statuses(ktap.cases(lines, "kunit")).values())
+
+    def test_no_case_fails(self):
+        for text in ("", "hello\n", "KTAP version 1\n1..0\n"):
+            self.assertEqual({case.status for case in ktap.cases(text.splitlines(), "empty")}, {"failed"}, text)
+
+    def test_kselftest_inside_two_runners(self):
+        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="ok")), "shapes")
+        self.assertEqual(self.statuses(cases), {"shapes/round": "passed", "shapes/case 2": "skipped", "shapes/flat": "passed"})
+        self.assertIn(Case("shapes/case 2", "skipped", "no corners"), cases)
+        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="not ok")), "shapes")
+        self.assertEqual(self.statuses(cases)["shapes/flat"], "failed")
+
+    def test_log_without_tap(self):
+        self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])
+
+
+class Judge(unittest.TestCase):
+    def judge(self, console="", files=None, in_time=True, jobs=("work",)):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = Path(folder)
+            (folder / "console").write_text(console)
+            results = folder / "results"
+            results.mkdir()
+            for name, text in ({"finished": "", "tainted": "0\n", "work.status": "0\n"} if files is None else files).items():
+                (results / name).write_text(text)
+            outcome = guests.Outcome("test", folder / "console", results, 1.0)
+            guests.judge(outcome, guests.Boot(kernel="none", name="test", jobs=jobs, timeout=5), in_time)
+            return "; ".join(outcome.problems)
+
+    def test_a_good_boot(self):
+        self.assertEqual(self.judge("[ 0.1] Linux version 7.3\n"), "")
+
+    def test_taint_of_kunit_is_expected(self):
+        self.assertEqual(self.judge(files={"finished": "", "tainted": "262144\n", "work.status": "0\n"}), "")
+
+    def test_every_bad_word_of_the_console(self):
+        for line in ("WARNING: at mm/page_owner.c:1 x", "BUG: KASAN: slab-out-of-bounds in x", "Kernel panic - not syncing: x",
+                     "WARNING: possible circular locking dependency detected", "Oops: Oops: 0000 [#1] SMP",
+                     "INFO: task cat:1 blocked for more than 120 seconds.", "rcu: INFO: rcu_preempt detected stalls",
+                     "UBSAN: array-index-out-of-bounds in x", "BUG: sleeping function called from invalid context at x",
+                     "WARNING: suspicious RCU usage", "BUG: Bad page state in process x"):
+            self.assertIn(line, self.judge(f"[ 1.0] {line}\n"), line)
+
+    def test_missing_results(self):
+        self.assertIn("left no results", self.judge(files={}))
+
+    def test_taint(self):
+        self.assertIn("tainted: 512", self.judge(files={"finished": "", "tainted": "512\n", "work.status": "0\n"}))
+        self.assertIn("tainted", self.judge(files={"finished": "", "work.status": "0\n"}))
+
+    def test_failed_and_missing_job(self):
+        files = {"finished": "", "tainted": "0\n", "work.status": "3\n", "work.log": "first\nno such file\n"}
+        self.assertIn("job work ended with 3: no such file", self.judge(files=files))
+        self.assertIn("no status", self.judge(files={"finished": "", "tainted": "0\n"}))
+
+    def test_timeout_tells_the_last_line(self):
+        self.assertIn("no end after 5 s; the console's last line: stuck here", self.judge("a\nstuck here\n\n", in_time=False))
+
+
+class Fragments(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        patch = mock.patch.object(kernels, "CONFIGS", self.folder)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def write(self, name, text):
+        (self.folder / f"{name}.config").write_text(text)
+
+    def test_later_fragments_win(self):
+        self.write("low", "CONFIG_A=y\nCONFIG_B=\"x y\"\n")
+        self.write("high", "# with: low\n# CONFIG_A is not set\nCONFIG_C=3\n")
+        self.assertEqual(kernels.requested("high"), {"CONFIG_A": "n", "CONFIG_B": '"x y"', "CONFIG_C": "3"})
+
+    def test_bad_fragments_are_refused(self):
+        self.write("loop", "# with: loop\n")
+        self.write("typo", "CONFIG_A\n")
+        for name in ("loop", "typo", "missing"):
+            with self.assertRaises(SystemExit, msg=name):
+                kernels.requested(name)
+
+
+class Remarks(unittest.TestCase):
+    def test_only_new_lines_count(self):
+        before = "mm/a.c:10:5: warning: old\n"
+        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: old\n", before), [])
+        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: old\nmm/a.c:13:5: warning: old\n", before),
+                         ["mm/a.c:13:5: warning: old"])
+        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: new\n", before), ["mm/a.c:12:5: warning: new"])
+
+
+if __name__ == "__main__":
+    unittest.main()

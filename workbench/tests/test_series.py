@@ -1,0 +1,1012 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the series tool with a toy kernel: every rule of layout.md is broken on purpose."""
+
+import contextlib
+import functools
+import importlib.machinery
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+# Hundreds of small git commands: in memory they take half the time.
+if os.access("/dev/shm", os.W_OK):
+    tempfile.tempdir = "/dev/shm"
+
+WORKBENCH = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(WORKBENCH))
+
+import wb  # noqa: E402  (the path above comes first)
+from series_maintainers import Maintainers  # noqa: E402
+from series_order import SeriesFile  # noqa: E402
+from series_patch import breaks_message, parse_patch, slug  # noqa: E402
+
+LOADER = importlib.machinery.SourceFileLoader("series_tool", str(WORKBENCH / "series"))
+TOOL = importlib.util.module_from_spec(importlib.util.spec_from_loader("series_tool", LOADER))
+with mock.patch.object(sys, "dont_write_bytecode", True):
+    LOADER.exec_module(TOOL)
+
+KERNEL_MAINTAINERS = """\
+List of maintainers
+===================
+
+Maintainers List
+----------------
+
+.. note:: keep the entries in
+          alphabetical order.
+
+ALPHA DRIVER
+M:	A <a@example.org>
+F:	drivers/alpha/
+
+MEMORY MANAGEMENT
+M:	M <m@example.org>
+F:	mm/
+
+AARDVARK MISPLACED
+F:	lib/
+
+ZETA DRIVER
+F:	drivers/zeta/
+
+THE REST
+M:	T <t@example.org>
+F:	*
+F:	*/
+"""
+
+OUR_MAINTAINERS = """\
+PRIVATE NODES
+M:	P <p@example.org>
+F:	mm/private.c
+
+UNMAPPED PAGES
+F:	mm/unmapped.c
+"""
+
+
+def numbered(count, word="line"):
+    """A file with numbered lines."""
+    return "".join(f"{word} {number}\n" for number in range(1, count + 1))
+
+
+def mail(subject, body="Because.\n\nIt is so.", notes="", diff="", author="A U Thor <author@example.org>",
+         date="Mon, 2 Feb 2026 10:00:00 +0100", extra=""):
+    """A patch file."""
+    text = (f"From {'0' * 40} Mon Sep 17 00:00:00 2001\nFrom: {author}\nDate: {date}\nSubject: [PATCH] {subject}\n"
+            f"{extra}\n{body}\n---\n")
+    if notes:
+        text += notes.rstrip("\n") + "\n\n"
+    return text + diff + "-- \n"
+
+
+class Toy(unittest.TestCase):
+    """A toy kernel in build/linux and a toy repository above it."""
+
+    base_files = {
+        "MAINTAINERS": KERNEL_MAINTAINERS,
+        "mm/page_alloc.c": numbered(40),
+        "mm/Makefile": "obj-y += page_alloc.o\n",
+        "mm/old_name.c": numbered(30, "old"),
+        "mm/doomed.c": "doomed\n",
+        "lib/dos.txt": "one\r\ntwo\r\nthree\r\n",
+        "README": "toy\n",
+    }
+
+    @classmethod
+    def setUpClass(cls):
+        cls.template = Path(tempfile.mkdtemp(prefix="series-template-"))
+        cls.addClassCleanup(shutil.rmtree, cls.template)
+        for path, text in cls.base_files.items():
+            target = cls.template / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(text.encode())
+        for words in (["init", "-q", "-b", "upstream"], ["add", "-f", "."], ["commit", "-q", "-m", "base"],
+                      ["tag", "base"], ["config", "user.name", "Some User"],
+                      ["config", "user.email", "user@example.org"]):
+            subprocess.run(["git", "-c", "user.name=b", "-c", "user.email=b@b", "-c", "core.autocrlf=false", *words],
+                           cwd=cls.template, check=True)
+
+    def setUp(self):
+        self.home = Path(tempfile.mkdtemp(prefix="series-test-"))
+        self.addCleanup(shutil.rmtree, self.home)
+        self.top = self.home / "top"
+        self.linux = self.top / "build/linux"
+        self.linux.parent.mkdir(parents=True)
+        shutil.copytree(self.template, self.linux, symlinks=True)
+        self.git("update-index", "-q", "--refresh")
+        self.put("patches/series", "# the order\n\n# topic: page-owner — first topic\n"
+                 "page-owner/mm-add-alpha.patch\n# a remark\npage-owner/mm-use-alpha.patch\n\n"
+                 "# topic: private-nodes — second topic\nprivate-nodes/mm-private-nodes.patch\n")
+        self.put("mm/alpha.c", "int alpha;\n")
+        self.put("mm/private.c", "int private;\n")
+        self.put("mm/unmapped.c", "int unmapped;\n")
+        self.put("MAINTAINERS", OUR_MAINTAINERS)
+        self.put("patches/page-owner/mm-add-alpha.patch", mail("mm: add alpha", notes="Adds: mm/alpha.c\n",
+                 diff=self.edit_diff("mm/Makefile", "obj-y += page_alloc.o\n", "obj-y += page_alloc.o alpha.o\n")))
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", notes="Seen to fail first.\n",
+                 diff=self.edit_diff("mm/page_alloc.c", numbered(40), numbered(40).replace("line 20\n", "alpha\n"))))
+        self.put("patches/private-nodes/mm-private-nodes.patch", mail(
+            "mm: private nodes", notes="Adds: mm/private.c\nAdds: mm/unmapped.c\nEntry: PRIVATE NODES\n"
+            "Entry: UNMAPPED PAGES\n"))
+
+    # helpers
+
+    def put(self, path, content):
+        """Write a file of the toy repository."""
+        target = self.top / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content.encode() if isinstance(content, str) else content)
+
+    def read(self, path):
+        """Read a file of the toy repository."""
+        return (self.top / path).read_text(encoding="utf-8")
+
+    @staticmethod
+    @functools.lru_cache
+    def edit_diff(path, before, after):
+        """A diff in the form that the tool writes."""
+        with tempfile.TemporaryDirectory(prefix="series-diff-") as folder:
+            return Toy.make_diff(Path(folder), path, before, after)
+
+    @staticmethod
+    def make_diff(folder, path, before, after):
+        """The diff of one file, made by git in an empty folder."""
+        subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+        for text in (before, after):
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(text.encode())
+            if text is before:
+                subprocess.run(["git", "-c", "core.autocrlf=false", "add", "-f", path], cwd=folder, check=True)
+        return subprocess.run(["git", "-c", "core.autocrlf=false", "diff", "--abbrev=12"], cwd=folder, check=True,
+                              stdout=subprocess.PIPE).stdout.decode()
+
+    def git(self, *words, **options):
+        """Run git in build/linux."""
+        done = subprocess.run(["git", *words], cwd=self.linux, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              check=False, text=True, **options)
+        if done.returncode:
+            self.fail(f"git {' '.join(words)}: {done.stdout}")
+        return done.stdout.rstrip("\n")
+
+    def series(self, *words, env=None):
+        """Run the tool; returns (exit status, all output)."""
+        output = io.StringIO()
+        with mock.patch.multiple(wb, TOP=self.top, BUILD=self.top / "build", LINUX=self.linux), \
+                mock.patch.dict(os.environ, env or {}), mock.patch.object(sys, "argv", ["series", *words]), \
+                contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
+            status = TOOL.main()
+        if os.environ.get("SERIES_TEST_SHOW"):
+            print(f"{self.id()}: series {' '.join(words)}\n{output.getvalue()}")
+        return status, output.getvalue()
+
+    def good(self, *words, env=None):
+        """Run the tool and expect success."""
+        status, text = self.series(*words, env=env)
+        self.assertEqual(status, 0, text)
+        return text
+
+    def bad(self, *words, says=(), env=None):
+        """Run the tool and expect an error that says all of this."""
+        status, text = self.series(*words, env=env)
+        self.assertEqual(status, 1, text)
+        for words_said in [says] if isinstance(says, str) else says:
+            self.assertIn(words_said, text)
+        return text
+
+    def snapshot(self):
+        """All files of the repository without build/."""
+        return {str(path.relative_to(self.top)): (path.read_bytes(), os.access(path, os.X_OK))
+                for path in self.top.rglob("*") if path.is_file() and "build" not in path.relative_to(self.top).parts}
+
+    def round_trip(self):
+        """Assemble, refresh, and expect that no file changed."""
+        before = self.snapshot()
+        self.good("assemble")
+        self.good("refresh")
+        self.assertEqual(before, self.snapshot())
+        self.good("roundtrip")
+
+    def change(self, path, old, new):
+        """Replace text in a file of the repository."""
+        text = self.read(path)
+        self.assertIn(old, text)
+        self.put(path, text.replace(old, new))
+
+    def add_patch(self, name, text):
+        """Put another patch at the end of the first topic."""
+        self.put(f"patches/page-owner/{name}.patch", text)
+        self.change("patches/series", "page-owner/mm-use-alpha.patch\n",
+                    f"page-owner/mm-use-alpha.patch\npage-owner/{name}.patch\n")
+
+    def commit(self, path, text, message):
+        """Commit a change in build/linux."""
+        (self.linux / path).parent.mkdir(parents=True, exist_ok=True)
+        (self.linux / path).write_text(text, encoding="utf-8")
+        self.git("add", "-f", path)
+        self.git("commit", "-q", "-m", message)
+
+
+class Assemble(Toy):
+    """Rules 2, 4 and 5, and how build/linux is moved."""
+
+    def test_good_series(self):
+        self.good("check")
+        self.good("assemble")
+        self.assertEqual(self.git("symbolic-ref", "--short", "HEAD"), "series")
+        self.assertEqual(self.git("log", "--format=%s", "--reverse", "base..series").split("\n"),
+                         ["mm: add alpha", "mm: use alpha", "mm: private nodes"])
+        self.assertEqual(self.git("show", "--format=", "--name-status", "series~2"), "M\tmm/Makefile\nA\tmm/alpha.c")
+        self.assertEqual(self.git("show", "-s", "--format=%B", "series~1"),
+                         "mm: use alpha\n\nBecause.\n\nIt is so.\n---\nSeen to fail first.")
+        self.assertEqual(self.git("show", "-s", "--format=%an <%ae> %aI %cn %cI", "series"),
+                         "A U Thor <author@example.org> 2026-02-02T10:00:00+01:00 A U Thor 2026-02-02T10:00:00+01:00")
+        self.assertEqual(self.git("status", "--porcelain"), "")
+
+    def test_same_tree_and_commits_twice(self):
+        self.good("assemble")
+        first = self.git("rev-parse", "series", "series^{tree}")
+        self.git("checkout", "-q", "--detach", "base")
+        self.git("branch", "-q", "-D", "series")
+        self.git("update-ref", "-d", "refs/workbench/assembled")
+        self.good("assemble", env={"TZ": "Asia/Tokyo", "GIT_AUTHOR_NAME": "Other", "GIT_COMMITTER_DATE": "1 +0000"})
+        self.assertEqual(first, self.git("rev-parse", "series", "series^{tree}"))
+        self.assertEqual(self.good("assemble", "--no-checkout").strip().split("\n")[-1], first.split("\n")[1])
+
+    def test_nothing_changed_says_so(self):
+        self.good("assemble")
+        self.assertIn("Nothing changed", self.good("assemble"))
+
+    def test_round_trip(self):
+        self.round_trip()
+
+    def test_round_trip_does_not_depend_on_user_configuration(self):
+        config = self.home / "gitconfig"
+        config.write_text("[core]\nautocrlf = true\nquotepath = true\nabbrev = 7\n[diff]\nnoprefix = true\n"
+                          "context = 9\n"
+                          "algorithm = patience\nrenames = copies\n[user]\nname = X\nemail = x@x\n"
+                          "[format]\nsignOff = true\n[log]\nshowSignature = true\n[apply]\nignoreWhitespace = change\n",
+                          encoding="utf-8")
+        before = self.snapshot()
+        for command in ("assemble", "refresh", "roundtrip"):
+            self.good(command, env={"GIT_CONFIG_GLOBAL": str(config), "GIT_DIFF_OPTS": "-u9"})
+        self.assertEqual(before, self.snapshot())
+
+    def test_roundtrip_tells_what_refresh_would_change(self):
+        self.change("patches/page-owner/mm-use-alpha.patch", "@@ -17,7 +17,7 @@", "@@ -15,7 +15,7 @@")
+        text = self.bad("roundtrip", says="patches/page-owner/mm-use-alpha.patch: not as 'make refresh' would write")
+        self.assertIn("note: patches/page-owner/mm-use-alpha.patch: mm/page_alloc.c: Hunk #1 succeeded at 17 (offset 2",
+                      text)
+
+    def test_never_overwrites_a_base_file(self):
+        self.put("mm/page_alloc.c", "ours\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n",
+                    "Adds: mm/alpha.c\nAdds: mm/page_alloc.c\n")
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha",
+                 diff=self.edit_diff("README", "toy\n", "toys\n")))
+        self.bad("assemble", says="patches/page-owner/mm-add-alpha.patch: mm/page_alloc.c: the base kernel already has")
+
+    def test_never_overwrites_a_base_directory_or_file_above(self):
+        self.put("README/x.c", "ours\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n",
+                    "Adds: README/x.c\nAdds: mm/alpha.c\n")
+        self.bad("assemble", says="README/x.c: README is a file in the base kernel")
+
+    def test_never_overwrites_a_base_entry(self):
+        self.put("MAINTAINERS", "ALPHA DRIVER\nF:\tmm/\n\n" + OUR_MAINTAINERS)
+        self.change("patches/private-nodes/mm-private-nodes.patch", "Entry: PRIVATE",
+                    "Entry: ALPHA DRIVER\nEntry: PRIVATE")
+        self.bad("assemble", says=["private-nodes/mm-private-nodes.patch: Entry: ALPHA DRIVER",
+                                   "already has this entry"])
+
+    def test_no_fuzz(self):
+        # The hunk's first context line is wrong: patch(1) would take it with fuzz 1.
+        self.change("patches/page-owner/mm-use-alpha.patch", " line 17\n", " line XX\n")
+        self.bad("assemble", "--no-checkout",
+                 says="patches/page-owner/mm-use-alpha.patch: mm/page_alloc.c: line 17: hunk does not apply")
+
+    def test_diff_of_a_missing_file(self):
+        self.change("patches/page-owner/mm-use-alpha.patch", "mm/page_alloc.c", "mm/gone.c")
+        self.bad("assemble", "--no-checkout", says="patches/page-owner/mm-use-alpha.patch: mm/gone.c: does not exist")
+
+    def test_diff_that_creates_a_file(self):
+        diff = self.edit_diff("README", "toy\n", "toys\n") + ("diff --git a/mm/new.c b/mm/new.c\nnew file mode 100644\n"
+               "index 000000000000..e965047ad7c5\n--- /dev/null\n+++ b/mm/new.c\n@@ -0,0 +1 @@\n+Hello\n")
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=diff))
+        for command in ("check", "assemble"):
+            self.bad(command, says="patches/page-owner/mm-use-alpha.patch: mm/new.c: the diff creates this file")
+
+    def test_delete_and_rename_of_upstream_files(self):
+        self.good("assemble")
+        self.git("mv", "mm/old_name.c", "mm/new_name.c")
+        (self.linux / "mm/new_name.c").write_text(numbered(30, "old").replace("old 9\n", "new 9\n"), encoding="utf-8")
+        self.git("rm", "-q", "mm/doomed.c")
+        self.git("commit", "-q", "-a", "-m", "mm: clean up\n\nBody.")
+        text = self.good("refresh")
+        self.assertIn("new      patches/private-nodes/mm-clean-up.patch", text)
+        patch = self.read("patches/private-nodes/mm-clean-up.patch")
+        self.assertIn("rename from mm/old_name.c\nrename to mm/new_name.c", patch)
+        self.assertIn("deleted file mode 100644", patch)
+        self.assertFalse((self.top / "mm/new_name.c").exists())
+        tree = self.git("rev-parse", "series^{tree}")
+        self.round_trip()
+        self.assertEqual(tree, self.git("rev-parse", "series^{tree}"))
+
+    def test_unchanged_files_keep_their_time(self):
+        self.good("assemble")
+        for path in self.linux.rglob("*"):
+            if path.is_file() and ".git" not in path.parts:
+                os.utime(path, (1000000000, 1000000000))
+        self.git("update-index", "-q", "--refresh")
+        self.put("mm/alpha.c", "int alpha = 2;\n")
+        self.good("assemble")
+        changed = [str(path.relative_to(self.linux)) for path in self.linux.rglob("*")
+                   if path.is_file() and ".git" not in path.parts and path.stat().st_mtime != 1000000000]
+        self.assertEqual(changed, ["mm/alpha.c"])
+
+    def test_unusual_overlay_files(self):
+        self.put("tools/run.sh", "#!/bin/sh\n")
+        (self.top / "tools/run.sh").chmod(0o755)
+        self.put("tools/blob.bin", bytes(range(256)))
+        self.put("tools/empty", b"")
+        self.put("tools/no-newline", b"x")
+        self.put("tools/.gitignore", "/made\n")
+        self.put("tools/dos.txt", b"a\r\nb\r\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n",
+                    "Adds: mm/alpha.c\nAdds: tools/.gitignore\nAdds: tools/blob.bin\nAdds: tools/dos.txt\n"
+                    "Adds: tools/empty\nAdds: tools/no-newline\nAdds: tools/run.sh\n")
+        self.round_trip()
+        self.assertTrue(os.access(self.linux / "tools/run.sh", os.X_OK))
+        self.assertEqual((self.linux / "tools/blob.bin").read_bytes(), bytes(range(256)))
+        self.assertEqual((self.linux / "tools/dos.txt").read_bytes(), b"a\r\nb\r\n")
+        self.good("assemble")
+        (self.top / "tools/run.sh").chmod(0o644)
+        self.good("assemble")
+        self.assertFalse(os.access(self.linux / "tools/run.sh", os.X_OK))
+
+    def test_carriage_returns_in_upstream_files(self):
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=self.edit_diff(
+            "lib/dos.txt", "one\r\ntwo\r\nthree\r\n", "one\r\n2\r\nthree\r\n")))
+        self.round_trip()
+        self.assertEqual((self.linux / "lib/dos.txt").read_bytes(), b"one\r\n2\r\nthree\r\n")
+
+    def test_non_ascii_mail(self):
+        self.good("assemble")
+        self.git("-c", "user.name=Jörg Müller", "commit", "-q", "--amend", "--reset-author",
+                 "-m", "mm: größere Knoten für alle, die mehr als ein paar Gigabyte haben ☺\n\nÄußerst nützlich.")
+        self.good("refresh")
+        name = slug("mm: größere Knoten für alle, die mehr als ein paar Gigabyte haben ☺")
+        self.assertEqual(name, "mm-gr-ere-knoten-f-r-alle-die-mehr-als-ein-paar-gigabyte-hab"[:60].rstrip("-"))
+        patch = self.read(f"patches/private-nodes/{name}.patch")
+        self.assertIn("Subject: [PATCH] =?UTF-8?q?mm:=20gr=C3=B6=C3=9Fere=20", patch)
+        self.assertIn("From: =?UTF-8?q?J=C3=B6rg=20M=C3=BCller?= <user@example.org>", patch)
+        self.assertIn("Content-Type: text/plain; charset=UTF-8\nContent-Transfer-Encoding: 8bit\n\nÄußerst", patch)
+        self.round_trip()
+        self.assertEqual(self.git("show", "-s", "--format=%an: %s", "series"),
+                         "Jörg Müller: mm: größere Knoten für alle, die mehr als ein paar Gigabyte haben ☺")
+
+    def test_author_with_special_characters(self):
+        self.change("patches/page-owner/mm-add-alpha.patch", "From: A U Thor <", 'From: "Thor, A. \\"U\\"" <')
+        self.round_trip()
+        self.assertEqual(self.git("show", "-s", "--format=%an", "series~2"), 'Thor, A. "U"')
+
+    def test_message_with_lines_like_a_diff(self):
+        body = "diff of two lists:\n\n---|---\n-----\n--x\n  diff -u a b\n  --- a/x\n\n@@ -1 +1 @@\n-- \n>From here"
+        self.change("patches/page-owner/mm-use-alpha.patch", "It is so.", body)
+        self.round_trip()
+        self.assertIn(body, self.git("show", "-s", "--format=%B", "series~1"))
+
+    def test_into_a_ref(self):
+        self.good("assemble", "--into", "refs/workbench/try")
+        self.assertEqual(self.git("log", "-1", "--format=%s", "refs/workbench/try"), "mm: private nodes")
+        self.assertEqual(self.git("branch", "--list", "series"), "")
+
+    def test_empty_series(self):
+        shutil.rmtree(self.top / "patches")
+        shutil.rmtree(self.top / "mm")
+        (self.top / "MAINTAINERS").unlink()
+        self.good("check")
+        self.good("assemble")
+        self.assertEqual(self.git("rev-parse", "series"), self.git("rev-parse", "base"))
+        self.assertEqual(self.good("prefixes"), "")
+
+    def test_refuses_to_drop_commits(self):
+        self.good("assemble")
+        self.commit("mm/page_alloc.c", "mine\n", "mm: mine\n\nMine.")
+        mine = self.git("rev-parse", "series")
+        self.bad("assemble", says=["holds 1 commits", "'make refresh' keeps them, FORCE=1 drops them"])
+        self.assertEqual(mine, self.git("rev-parse", "series"))
+        self.good("assemble", env={"FORCE": "1"})
+        self.assertNotEqual(mine, self.git("rev-parse", "series"))
+        self.assertIn(mine, self.git("reflog", "--format=%H", "series"))
+
+    def test_refuses_when_commits_were_dropped_by_the_user(self):
+        self.good("assemble")
+        self.git("reset", "-q", "--hard", "series~1")
+        self.bad("assemble", says="another history than patches/ gave it")
+
+    def test_refuses_a_dirty_tree(self):
+        self.good("assemble")
+        (self.linux / "mm/page_alloc.c").write_text("mine\n", encoding="utf-8")
+        for command in ("assemble", "refresh"):
+            self.bad(command, says="uncommitted changes (mm/page_alloc.c)")
+        self.good("assemble", env={"FORCE": "1"})
+        self.assertEqual(self.git("status", "--porcelain"), "")
+
+    def test_untracked_file_in_the_way(self):
+        (self.linux / "mm/alpha.c").write_text("mine\n", encoding="utf-8")
+        self.bad("assemble", says="mm/alpha.c")
+        self.assertEqual((self.linux / "mm/alpha.c").read_text(encoding="utf-8"), "mine\n")
+
+    def test_no_kernel_yet(self):
+        shutil.rmtree(self.linux)
+        self.bad("assemble", says="run workbench/base")
+
+
+class MaintainersFile(Toy):
+    """Rule 5."""
+
+    def test_merged_in_order(self):
+        self.good("assemble")
+        titles = Maintainers((self.linux / "MAINTAINERS").read_bytes()).titles
+        self.assertEqual(titles, ["ALPHA DRIVER", "MEMORY MANAGEMENT", "AARDVARK MISPLACED", "PRIVATE NODES",
+                                  "UNMAPPED PAGES", "ZETA DRIVER", "THE REST"])
+        self.assertEqual(self.git("diff", "base", "series", "--stat", "--", "MAINTAINERS").count("-"), 0)
+
+    def test_insert_and_remove_are_inverse(self):
+        for text in (KERNEL_MAINTAINERS, OUR_MAINTAINERS, "", "ONE\nF:\tx\n", "ONE\nF:\tx\n\n"):
+            for title in ("AAA", "QQQ", "ZZZZ", "ZZZZZZZ"):
+                merged = Maintainers(text.encode())
+                merged.insert(title, f"{title}\nF:\ty\n".encode())
+                self.assertEqual(Maintainers(merged.data()).titles, merged.titles)
+                again = Maintainers(merged.data())
+                again.remove(title)
+                self.assertEqual(again.data(), text.encode(), (text, title))
+
+    def test_the_rest_stays_last(self):
+        merged = Maintainers(KERNEL_MAINTAINERS.encode())
+        merged.insert("ZZTOP", b"ZZTOP\nF:\tx\n")
+        self.assertEqual(merged.titles[-2:], ["ZZTOP", "THE REST"])
+
+    def test_claims(self):
+        self.change("patches/private-nodes/mm-private-nodes.patch", "Entry: UNMAPPED PAGES\n", "Entry: XYLOPHONE\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n",
+                    "Adds: mm/alpha.c\nEntry: PRIVATE NODES\n")
+        self.bad("check", says=[
+            "private-nodes/mm-private-nodes.patch: Entry: PRIVATE NODES: already merged by patches/page-owner/mm-add",
+            "private-nodes/mm-private-nodes.patch: Entry: XYLOPHONE: no such entry",
+            "MAINTAINERS: UNMAPPED PAGES: no patch claims this entry"])
+
+    def test_our_order_and_duplicates(self):
+        entries = OUR_MAINTAINERS.split("\n\n")
+        self.put("MAINTAINERS", entries[1] + "\n" + entries[0] + "\n\n" + entries[0] + "\n")
+        self.bad("check", says=["PRIVATE NODES: entry is not in alphabetical order",
+                                "PRIVATE NODES: entry occurs twice"])
+
+    def test_edited_entry_comes_back(self):
+        self.good("assemble")
+        path = self.linux / "MAINTAINERS"
+        path.write_text(path.read_text(encoding="utf-8").replace("F:\tmm/private.c\n", "F:\tmm/priv*.c\nN:\tprivate\n"),
+                        encoding="utf-8")
+        self.git("commit", "-q", "-a", "--amend", "--no-edit")
+        before = self.snapshot()
+        self.assertIn("changed  MAINTAINERS", self.good("refresh"))
+        after = self.snapshot()
+        self.assertEqual([path for path in after if after[path] != before.get(path)], ["MAINTAINERS"])
+        self.assertEqual(self.read("MAINTAINERS"), OUR_MAINTAINERS.replace("F:\tmm/private.c\n",
+                                                                           "F:\tmm/priv*.c\nN:\tprivate\n"))
+        self.round_trip()
+
+    def test_upstream_entry_edited_with_ours(self):
+        self.good("assemble")
+        path = self.linux / "MAINTAINERS"
+        path.write_text(path.read_text(encoding="utf-8").replace("F:\tmm/\n", "F:\tmm/\nF:\tlib/mm/\n"),
+                        encoding="utf-8")
+        self.git("commit", "-q", "-a", "--amend", "--no-edit")
+        self.good("refresh")
+        patch = self.read("patches/private-nodes/mm-private-nodes.patch")
+        self.assertIn("+F:\tlib/mm/\n", patch)
+        self.assertNotIn("+PRIVATE NODES", patch)
+        self.round_trip()
+
+    def test_later_commit_edits_our_entry(self):
+        self.good("assemble")
+        path = self.linux / "MAINTAINERS"
+        self.commit("MAINTAINERS", path.read_text(encoding="utf-8").replace("mm/private.c", "mm/p.c"), "mm: x\n\nBody.")
+        self.bad("refresh", says=["('mm: x'): MAINTAINERS: changes entry PRIVATE NODES that commit", "fold it"])
+
+    def test_entry_alone(self):
+        self.change("patches/private-nodes/mm-private-nodes.patch", "Entry: UNMAPPED PAGES\n", "")
+        self.add_patch("mm-entry", mail("mm: entry", notes="Entry: UNMAPPED PAGES\n"))
+        self.round_trip()
+
+
+class Check(Toy):
+    """Rules 1 and 6 and the format."""
+
+    def patch_with(self, says, **options):
+        """A patch with something wrong in it."""
+        self.put("patches/page-owner/mm-use-alpha.patch", mail(**{"subject": "mm: use alpha", "diff": self.edit_diff(
+            "README", "toy\n", "toys\n"), **options}))
+        self.bad("check", says=["patches/page-owner/mm-use-alpha.patch: ", says])
+        self.bad("assemble", "--no-checkout", says=says)
+
+    def test_claims(self):
+        self.put("mm/orphan.c", "x\n")
+        self.change("patches/page-owner/mm-use-alpha.patch", "Seen to fail", "Adds: mm/alpha.c\nAdds: mm/gone.c\nSeen")
+        text = self.bad("check", says=[
+            "mm/orphan.c: no patch claims this file",
+            "patches/page-owner/mm-use-alpha.patch: mm/alpha.c: already added by patches/page-owner/mm-add-alpha.patch",
+            "patches/page-owner/mm-use-alpha.patch: Adds: mm/gone.c: no such file"])
+        self.assertEqual(text.count("error:"), 3, text)
+
+    def test_touching_a_file_of_the_series(self):
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=self.edit_diff(
+            "mm/alpha.c", "int alpha;\n", "int beta;\n")))
+        self.bad("check", says="patches/page-owner/mm-use-alpha.patch: mm/alpha.c: the diff touches a file that "
+                 "patches/page-owner/mm-add-alpha.patch adds; fold it")
+
+    def test_escaping_paths(self):
+        wrong = {"../x": "leaves", "/etc/passwd": "absolute", "mm/.git/config": "inside .git", "mm//x.c": "leaves",
+                 "mm/../../x": "leaves", "workbench/series": "belongs to the repository", "patches/series": "belongs",
+                 ".ci/run": "belongs", "build/x": "belongs", "MAINTAINERS": "belongs", "mm/a b.c": "unusual",
+                 "mm/.GIT/x": "inside .git", "mm/./x.c": "leaves"}
+        for path, reason in wrong.items():
+            self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", notes=f"Adds: {path}\n"))
+            with self.subTest(path):
+                text = self.bad("check", says=f"patches/page-owner/mm-use-alpha.patch: Adds: {path}: ")
+                self.assertIn(reason, text)
+                self.bad("assemble", "--no-checkout", says=f"Adds: {path}: ")
+
+    def test_diff_that_leaves_the_tree(self):
+        diff = self.edit_diff("README", "toy\n", "toys\n").replace("README", "../README")
+        self.patch_with("../README: path leaves the tree", diff=diff)
+
+    def test_signed_off(self):
+        self.patch_with("carries a Signed-off-by", body="Why.\n\nsigned-off-by: A <a@b>")
+
+    def test_unfinished(self):
+        for word in ("fixup!", "squash!", "amend!"):
+            with self.subTest(word):
+                self.patch_with("unfinished commit", subject=f"{word} mm: add alpha")
+
+    def test_long_subject(self):
+        self.patch_with("subject has 76 characters, 75 are allowed", subject="mm: " + "x" * 72)
+
+    def test_no_body(self):
+        self.patch_with("the message has no body", body="")
+
+    def test_no_separator(self):
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha").replace("\n---\n", "\n"))
+        self.bad("check", says="mm-use-alpha.patch: no line '---'")
+
+    def test_no_content(self):
+        self.patch_with("neither a diff nor an Adds: line", diff="")
+
+    def test_unsorted(self):
+        self.put("mm/aaa.c", "x\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n", "Adds: mm/alpha.c\nAdds: mm/aaa.c\n")
+        self.bad("check", says="patches/page-owner/mm-add-alpha.patch: Adds: lines are not sorted")
+
+    def test_headers(self):
+        self.patch_with("no From: name <address>", author="nobody")
+        self.patch_with("no valid Date:", date="yesterday")
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha").replace("[PATCH] ", "").replace(
+            "From 0", "From 1"))
+        self.bad("check", says=["no Subject: [PATCH]", "does not start with 'From <40 zeros>"])
+
+    def test_message_that_git_am_would_cut(self):
+        for line in ("diff --git a/x b/x", "diff -u", "Index: x", "--- a/x", "---  "):
+            with self.subTest(line):
+                self.assertTrue(breaks_message(line))
+                if line.strip() != "---":
+                    self.patch_with("git am would end the message", body=f"Why.\n\n{line}\n\nMore.")
+        self.patch_with("b4 would split the mailbox", body="Why.\n\nFrom me.")
+
+    def test_series_and_files(self):
+        self.put("patches/page-owner/stray.patch", "x")
+        self.put("patches/page-owner/notes.txt", "x")
+        self.put("patches/page-owner/cover.txt", "fine\n\nbody\n")
+        self.put("patches/series", self.read("patches/series") + "private-nodes/gone.patch\nnonsense\n"
+                 "page-owner/mm-use-alpha.patch\nunmapped/x.patch\n# topic: page-owner — again\n# topic unmapped\n")
+        text = self.bad("check", says=[
+            "patches/page-owner/stray.patch: not in patches/series", "patches/page-owner/notes.txt: not in",
+            "private-nodes/gone.patch is listed but does not exist", "not <topic>/<slug>.patch: nonsense",
+            "page-owner/mm-use-alpha.patch is listed twice", "unmapped/x.patch is not below its heading",
+            "topic page-owner is opened twice", "cannot read this topic line"])
+        self.assertNotIn("cover.txt", text)
+
+    def test_ignored_files_are_no_orphans(self):
+        subprocess.run(["git", "init", "-q"], cwd=self.top, check=True)
+        self.put(".gitignore", "/build/\n*~\n")
+        self.put("mm/alpha.c~", "old\n")
+        self.put("README.md", "ours\n")
+        self.put("workbench/x", "ours\n")
+        self.good("check")
+        self.put("mm/alpha.orig", "old\n")
+        self.bad("check", says="mm/alpha.orig: no patch claims this file")
+
+    def test_symbolic_link(self):
+        (self.top / "mm/link.c").symlink_to("alpha.c")
+        self.bad("check", says="mm/link.c: not a regular file")
+
+    def test_notes_like_a_diff(self):
+        patch = parse_patch(mail("x: y", notes="diff -u is what I used").encode(), "t/x-y.patch")
+        self.assertIn("would be taken for a diff", "".join(patch.problems))
+
+    def test_no_patch_file_crashes_the_parser(self):
+        whole = self.read("patches/page-owner/mm-use-alpha.patch")
+        for end in range(len(whole)):
+            parse_patch(whole[:end].encode(), "t/x.patch")
+        for line in ("From: <>", "diff --git", "diff --git a b", "diff --git a/x b/y", "Subject:", " x", "\xff"):
+            parse_patch(line.encode("latin-1"), "t/x.patch")
+            self.assertTrue(parse_patch((line + "\n" + whole).encode("latin-1"), "t/x.patch").problems)
+
+    def test_slug(self):
+        self.assertEqual(slug("mm/page_alloc: Fix `foo()` now"), "mm-page_alloc-fix-foo-now")
+        self.assertLessEqual(len(slug("x y" * 60)), 60)
+        self.assertEqual(slug("☺"), "patch")
+
+
+class Refresh(Toy):
+    """From commits back to files."""
+
+    def test_work_cycle(self):
+        self.good("assemble")
+        self.commit("mm/alpha.c", "int alpha = 3;\n", "fixup! mm: add alpha")
+        self.bad("refresh", says=["unfinished commit 'fixup! mm: add alpha'", "mm/alpha.c: changes a file that commit"])
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+        before = self.snapshot()
+        self.assertIn("changed  mm/alpha.c", self.good("refresh"))
+        after = self.snapshot()
+        self.assertEqual([path for path in after if after[path] != before.get(path)], ["mm/alpha.c"])
+        self.assertIn("Seen to fail first.", self.read("patches/page-owner/mm-use-alpha.patch"))
+        tree = self.git("rev-parse", "series^{tree}")
+        self.good("assemble")
+        self.assertEqual(tree, self.git("rev-parse", "series^{tree}"))
+        self.round_trip()
+
+    def test_new_commit_joins_the_topic_before_it(self):
+        self.good("assemble")
+        self.git("checkout", "-q", "-b", "work", "series~1")
+        self.commit("mm/beta.c", "int beta;\n", "mm: add beta\n\nWhy.\n---\nA note.")
+        self.git("cherry-pick", "series")
+        self.git("checkout", "-q", "-B", "series", "work")
+        self.good("refresh")
+        self.assertIn("# a remark\npage-owner/mm-use-alpha.patch\npage-owner/mm-add-beta.patch\n\n# topic: private",
+                      self.read("patches/series"))
+        patch = self.read("patches/page-owner/mm-add-beta.patch")
+        self.assertTrue(patch.endswith("\n\nWhy.\n---\nAdds: mm/beta.c\n\nA note.\n\n-- \n"), patch)
+        self.assertEqual(self.read("mm/beta.c"), "int beta;\n")
+        self.round_trip()
+
+    def test_topic_line(self):
+        self.good("assemble")
+        self.commit("mm/beta.c", "int beta;\n", "mm: add beta\n\nWhy.\n---\nTopic: page-owner")
+        self.bad("refresh", says="comes after a commit of topic private-nodes")
+        self.git("commit", "-q", "--amend", "-m", "mm: add beta\n\nWhy.\n---\nTopic: unmapped")
+        self.bad("refresh", says="topic unmapped has no heading")
+        self.put("patches/series", self.read("patches/series") + "\n# topic: unmapped — third\n")
+        self.bad("refresh", says="patches/series: was edited here after the last 'make tree'")
+        self.good("refresh", env={"FORCE": "1"})
+        self.assertIn("# topic: unmapped — third\nunmapped/mm-add-beta.patch\n", self.read("patches/series"))
+        self.assertNotIn("Topic:", self.read("patches/unmapped/mm-add-beta.patch"))
+        self.round_trip()
+
+    def test_removed_commit(self):
+        self.put("mm/orphan.txt", "kept\n")
+        self.put("mm/orphan.txt", "kept\n")
+        (self.top / "mm/orphan.txt").unlink()
+        self.good("assemble")
+        self.git("reset", "-q", "--hard", "series~1")
+        text = self.good("refresh")
+        for path in ("mm/private.c", "mm/unmapped.c", "patches/private-nodes/mm-private-nodes.patch"):
+            self.assertIn(f"removed  {path}", text)
+            self.assertFalse((self.top / path).exists())
+        self.assertTrue((self.top / "mm/alpha.c").exists())
+        self.assertEqual(self.read("MAINTAINERS"), "")
+        self.assertIn("# topic: private-nodes", self.read("patches/series"))
+        self.round_trip()
+
+    def test_renamed_commit(self):
+        self.good("assemble")
+        self.git("commit", "-q", "--amend", "-m", "mm: other nodes\n\nWhy.")
+        text = self.good("refresh")
+        self.assertIn("removed  patches/private-nodes/mm-private-nodes.patch", text)
+        self.assertIn("new      patches/private-nodes/mm-other-nodes.patch", text)
+
+    def test_same_subject_twice(self):
+        self.good("assemble")
+        self.commit("README", "toys\n", "mm: private nodes\n\nAgain.")
+        self.good("refresh")
+        self.assertTrue((self.top / "patches/private-nodes/mm-private-nodes-2.patch").exists())
+        self.round_trip()
+
+    def test_deleting_or_renaming_a_file_of_the_series(self):
+        self.good("assemble")
+        self.git("mv", "mm/alpha.c", "mm/beta.c")
+        self.git("commit", "-q", "-m", "mm: rename alpha\n\nWhy.")
+        self.bad("refresh", says=["('mm: rename alpha'): mm/alpha.c: changes a file that commit",
+                                  "('mm: add alpha') adds"])
+        self.git("reset", "-q", "--hard", "HEAD~1")
+        self.git("rm", "-q", "mm/alpha.c")
+        self.git("commit", "-q", "-m", "mm: drop alpha\n\nWhy.")
+        self.bad("refresh", says="('mm: drop alpha'): mm/alpha.c: changes a file that commit")
+
+    def test_merge_and_other_base(self):
+        self.good("assemble")
+        self.git("checkout", "-q", "-b", "side", "base")
+        self.commit("README", "toys\n", "side")
+        self.git("checkout", "-q", "series")
+        self.git("merge", "-q", "--no-edit", "side")
+        self.bad("refresh", says="is a merge")
+        self.git("tag", "-f", "base", "side~0")
+        self.git("reset", "-q", "--hard", "series^1")
+        self.bad("refresh", says="does not start at the base")
+
+    def test_never_loses_an_edit_in_the_repository(self):
+        self.good("assemble")
+        self.put("mm/alpha.c", "int edited_here;\n")
+        self.bad("refresh", says="mm/alpha.c: was edited here after the last 'make tree'")
+        self.assertEqual(self.read("mm/alpha.c"), "int edited_here;\n")
+        self.good("assemble")
+        self.good("refresh")
+        self.assertEqual(self.read("mm/alpha.c"), "int edited_here;\n")
+
+    def test_never_empties_the_repository(self):
+        before = self.snapshot()
+        self.git("branch", "series", "base")
+        self.bad("refresh", says="was not made from patches/; run 'make tree' first")
+        self.good("assemble")
+        self.git("reset", "-q", "--hard", "base")
+        self.bad("refresh", says="FORCE=1 to replace all 3 patches")
+        self.assertEqual(before, self.snapshot())
+
+    def test_untracked_file_is_mentioned(self):
+        self.good("assemble")
+        (self.linux / "mm/forgotten.c").write_text("x\n", encoding="utf-8")
+        self.assertIn("note: mm/forgotten.c is not in git", self.good("refresh"))
+
+    def test_executable_bit(self):
+        self.good("assemble")
+        (self.linux / "mm/alpha.c").chmod(0o755)
+        self.git("commit", "-q", "-a", "--fixup", "series~2")
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+        self.good("refresh")
+        self.assertTrue(os.access(self.top / "mm/alpha.c", os.X_OK))
+        self.round_trip()
+
+    def test_in_the_middle_of_a_rebase(self):
+        self.good("assemble")
+        subprocess.run(["git", "rebase", "-q", "-i", "base"], cwd=self.linux, check=False,
+                       env={**os.environ, "GIT_SEQUENCE_EDITOR": "sed -i 1s/pick/edit/"}, stderr=subprocess.DEVNULL)
+        for command in ("refresh", "assemble"):
+            self.bad(command, says="in the middle of git rebase")
+        self.good("assemble", env={"FORCE": "1"})
+        self.assertEqual(self.git("log", "-1", "--format=%s"), "mm: private nodes")
+
+    def test_series_file_keeps_its_comments(self):
+        text = ("# head\n\n# topic: a — one\n# about x\na/x.patch\na/y.patch\n# end of a\n\n"
+                "# topic: b\nb/z.patch\n# last\n")
+        self.assertEqual(SeriesFile(text).rewritten(["a/x.patch", "a/y.patch", "b/z.patch"]), text)
+        self.assertEqual(SeriesFile(text).rewritten(["a/y.patch", "b/z.patch", "b/n.patch"]),
+                         "# head\n\n# topic: a — one\na/y.patch\n# about x\n# end of a\n\n# topic: b\nb/z.patch\n"
+                         "b/n.patch\n# last\n")
+
+
+class Conflict(Toy):
+    """A patch that does not apply."""
+
+    def setUp(self):
+        super().setUp()
+        self.good("assemble")
+        # Upstream changes the line that "mm: use alpha" changes; the old base stays known to git.
+        self.git("checkout", "-q", "--detach", "base")
+        (self.linux / "mm/page_alloc.c").write_text(numbered(40).replace("line 20\n", "upstream\n"), encoding="utf-8")
+        self.git("commit", "-q", "-a", "-m", "new base")
+        self.git("tag", "-f", "base")
+
+    def test_resolve_and_refresh(self):
+        text = self.bad("assemble", says=[
+            "patches/page-owner/mm-use-alpha.patch: mm/page_alloc.c: line 17: hunk does not apply",
+            "CONFLICT (content): Merge conflict in mm/page_alloc.c", "git am --continue"])
+        self.assertNotIn("Traceback", text)
+        self.assertEqual(self.git("log", "-1", "--format=%s", "series"), "mm: add alpha")
+        self.bad("assemble", says="in the middle of git am")
+        self.bad("refresh", says="in the middle of git am")
+        (self.linux / "mm/page_alloc.c").write_text(numbered(40).replace("line 20\n", "upstream alpha\n"),
+                                                   encoding="utf-8")
+        self.git("add", "mm/page_alloc.c")
+        self.git("am", "--continue")
+        self.bad("assemble", says="'make refresh' keeps them")
+        tree = self.git("rev-parse", "series^{tree}")
+        text = self.good("refresh")
+        self.assertIn("changed  patches/page-owner/mm-use-alpha.patch", text)
+        self.assertNotIn("private", text)
+        patch = self.read("patches/page-owner/mm-use-alpha.patch")
+        self.assertIn("-upstream\n+upstream alpha\n", patch)
+        self.assertIn("Seen to fail first.", patch)
+        self.good("assemble")
+        self.assertEqual(tree, self.git("rev-parse", "series^{tree}"))
+        self.round_trip()
+
+    def test_conflict_before_edited_maintainers(self):
+        diff = self.edit_diff("MAINTAINERS", KERNEL_MAINTAINERS, KERNEL_MAINTAINERS.replace(
+            "F:\tmm/\n", "F:\tmm/\nF:\tlib/mm/\n"))
+        self.put("patches/private-nodes/mm-private-nodes.patch", mail(
+            "mm: private nodes", notes="Adds: mm/private.c\nAdds: mm/unmapped.c\nEntry: PRIVATE NODES\n"
+            "Entry: UNMAPPED PAGES\n", diff=diff))
+        self.bad("assemble", says="CONFLICT")
+        self.git("checkout", "--theirs", "mm/page_alloc.c")
+        self.git("add", "mm/page_alloc.c")
+        self.git("am", "--continue")
+        before = self.read("patches/private-nodes/mm-private-nodes.patch")
+        self.good("refresh")
+        self.assertEqual(before, self.read("patches/private-nodes/mm-private-nodes.patch"))
+        self.assertEqual(self.read("MAINTAINERS"), OUR_MAINTAINERS)
+        self.round_trip()
+
+    def test_abort_does_not_lose_patches(self):
+        before = self.snapshot()
+        self.bad("assemble")
+        self.git("am", "--abort")
+        self.bad("refresh", says="patches/page-owner/mm-use-alpha.patch: missing on branch series")
+        self.assertEqual(before, self.snapshot())
+        self.bad("assemble", says="hunk does not apply")
+
+    def test_three_way_merge_is_told(self):
+        (self.linux / "mm/page_alloc.c").write_text(numbered(40).replace("line 17\n", "line 17b\n"), encoding="utf-8")
+        self.git("commit", "-q", "-a", "-m", "new base")
+        self.git("tag", "-f", "base")
+        self.bad("assemble", says=["line 17: hunk does not apply", "a three-way merge applied it"])
+        self.good("refresh")
+        self.round_trip()
+
+    def test_three_way_merge_then_conflict(self):
+        self.git("checkout", "-q", "-B", "series", "refs/workbench/assembled")
+        self.git("tag", "-f", "base", "upstream")
+        self.commit("mm/old_name.c", numbered(30, "old").replace("old 9\n", "ours\n"), "mm: last\n\nWhy.")
+        self.good("refresh")
+        self.git("checkout", "-q", "--detach", "base")
+        (self.linux / "mm/page_alloc.c").write_text(numbered(40).replace("line 17\n", "line 17b\n"), encoding="utf-8")
+        (self.linux / "mm/old_name.c").write_text(numbered(30, "old").replace("old 9\n", "x\n"), encoding="utf-8")
+        self.git("commit", "-q", "-a", "-m", "new base")
+        self.git("tag", "-f", "base")
+        self.bad("assemble", says=[
+            "mm-use-alpha.patch: mm/page_alloc.c: line 17: hunk does not apply",
+            "a three-way merge applied it; git am stopped at patches/private-nodes/mm-last.patch",
+            "Merge conflict in mm/old_name.c"])
+        self.git("am", "--skip")
+        self.bad("refresh", says="patches/private-nodes/mm-last.patch: missing on branch series")
+        self.good("refresh", env={"FORCE": "1"})
+        self.round_trip()
+
+    def test_no_checkout_only_tells(self):
+        head = self.git("rev-parse", "HEAD")
+        self.bad("assemble", "--no-checkout", says="hunk does not apply")
+        self.assertEqual(head, self.git("rev-parse", "HEAD"))
+
+
+class Export(Toy):
+    """Mailboxes, and b4's view of them."""
+
+    def setUp(self):
+        super().setUp()
+        self.put("build/base.env", "BASE_VERSION='7.3.4-1~bpo13+1'\nBASE_KERNEL=7.3.4\nBASE_SOURCE=debian\n")
+        self.put("patches/private-nodes/cover.txt", "mm: größere Knoten\n\nWhat it is.\n\nWhy — it is.\n")
+
+    def mails(self, topic):
+        """The mails of a mailbox as (header, rest)."""
+        parts = re.split("^From 0{40} .*\n", self.read(f"build/mbox/{topic}.mbx"), flags=re.MULTILINE)[1:]
+        return [part.split("\n\n", 1) for part in parts]
+
+    def test_cover_letter(self):
+        text = self.good("export")
+        self.assertIn("note: patches/page-owner/cover.txt does not exist", text)
+        header, body = self.mails("private-nodes")[0]
+        self.assertIn("Subject: [PATCH 0/1] =?utf-8?", header)
+        self.assertIn("Content-Type: text/plain; charset=UTF-8", header)
+        self.assertTrue(body.startswith("What it is.\n\nWhy — it is.\n\nbase: Linux 7.3.4 (Debian linux-source-7.3 "
+                                        "7.3.4-1~bpo13+1)\nstacked on: page-owner\n\nA U Thor (1):\n"), body)
+        self.assertIn("mm/private.c", body)
+        header, body = self.mails("page-owner")[0]
+        self.assertIn("Subject: [PATCH 0/2] first topic", header)
+        self.assertNotIn("stacked on", body)
+
+    def test_threads_and_stable_ids(self):
+        self.good("export")
+        first = self.snapshot_of_mailboxes()
+        cover, one, two = (header for header, _ in self.mails("page-owner"))
+        root = re.search("^Message-Id: (<cover.*>)$", cover, re.MULTILINE | re.IGNORECASE).group(1)
+        for header in (one, two):
+            self.assertIn(f"In-Reply-To: {root}", header)
+        self.good("export", env={"TZ": "Asia/Tokyo"})
+        self.assertEqual(first, self.snapshot_of_mailboxes())
+        self.put("patches/page-owner/cover.txt", "other\n\nbody\n")
+        self.good("export", "--topic", "page-owner")
+        self.assertEqual([name for name, data in self.snapshot_of_mailboxes().items() if data != first[name]],
+                         ["page-owner.mbx"])
+
+    def snapshot_of_mailboxes(self):
+        """Name -> content."""
+        return {path.name: path.read_bytes() for path in sorted((self.top / "build/mbox").iterdir())}
+
+    def test_signoff(self):
+        self.change("patches/page-owner/mm-use-alpha.patch", "It is so.", "It is so.\n\nLink: https://example.org/1")
+        self.good("export", "--signoff", "Jane Doe <jane@example.org>")
+        _, body = self.mails("page-owner")[2]
+        self.assertTrue(body.startswith("Because.\n\nIt is so.\n\nLink: https://example.org/1\n"
+                                        "Signed-off-by: Jane Doe <jane@example.org>\n---\nSeen to fail first.\n"), body)
+        _, body = self.mails("private-nodes")[1]
+        self.assertIn("It is so.\n\nSigned-off-by: Jane Doe <jane@example.org>\n---\n", body)
+        self.assertIn("From: Jane Doe", self.mails("page-owner")[0][0])
+        self.bad("export", "--signoff", "Jane", says="not 'Name <mail>': Jane")
+
+    def test_git_base(self):
+        self.put("build/base.env", "BASE_KERNEL=7.3.4\nBASE_SOURCE=git\n")
+        self.good("export")
+        base = self.git("rev-parse", "base")
+        self.assertIn(f"base-commit: {base}", self.mails("page-owner")[0][1])
+        _, body = self.mails("private-nodes")[0]
+        self.assertNotIn("base: Linux", body)
+        self.assertEqual(body.count("prerequisite-patch-id:"), 2)
+
+    def test_cover_file_is_checked(self):
+        self.put("patches/private-nodes/cover.txt", "x" * 76 + "\nno blank\nFrom here\n")
+        self.bad("check", says=["private-nodes/cover.txt: the first line is the subject", "a blank line and the body",
+                                "b4 would split the mailbox"])
+
+    @unittest.skipUnless(shutil.which("b4"), "b4 is not installed")
+    def test_b4_gets_the_same_trees(self):
+        # Long and non-ASCII names are folded by git; b4 0.12 cannot read folded headers.
+        self.change("patches/page-owner/mm-use-alpha.patch", "From: A U Thor <author@", "From: =?UTF-8?q?J=C3=B6rg=20"
+                    "with=20a=20name=20that=20is=20much=20too=20long=20for=20one=20line?=\n <author@")
+        self.good("export", "--signoff", "Jane Doe <jane@example.org>")
+        text = self.good("prove-mbox")
+        tree = self.good("assemble", "--no-checkout").strip().split("\n")[-1]
+        self.assertIn("page-owner: b4 applied 2 patches, tree ", text)
+        self.assertIn(f"private-nodes: b4 applied 1 patches, tree {tree} as assembled", text)
+        self.assertFalse((self.linux / ".git/worktrees").exists())
+
+    @unittest.skipUnless(shutil.which("b4"), "b4 is not installed")
+    def test_a_wrong_mailbox_is_found(self):
+        self.bad("prove-mbox", says="page-owner.mbx does not exist")
+        self.good("export")
+        self.change("build/mbox/private-nodes.mbx", "+int private;", "+int public;")
+        self.change("build/mbox/page-owner.mbx", "-line 20", "-line XX")
+        self.bad("prove-mbox", says=["private-nodes.mbx: b4 made tree", "page-owner.mbx: b4 could not apply it"])
+        self.bad("prove-mbox", "--topic", "private-nodes", says="b4 made tree")
+
+
+class Lists(Toy):
+    """prefixes, files, touched."""
+
+    def test_the_script_itself(self):
+        done = subprocess.run([sys.executable, "-B", str(WORKBENCH / "series"), "check"], check=False, text=True,
+                              env={**os.environ, "WB_TOP": str(self.top)}, stdout=subprocess.PIPE)
+        self.assertEqual(done.returncode, 0)
+        self.assertIn("3 patches, 3 new files, 2 MAINTAINERS entries: no problem", done.stdout)
+
+    def test_prefixes(self):
+        lines = self.good("prefixes").strip().split("\n")
+        self.assertEqual([line.split(" ", 1)[1] for line in lines],
+                         ["page-owner mm: add alpha", "page-owner mm: use alpha", "private-nodes mm: private nodes"])
+        self.assertEqual(self.good("prefixes", "--topic", "private-nodes").strip(), lines[2])
+        self.bad("prefixes", "--topic", "nothing", says="no topic nothing")
+
+    def test_files_and_touched(self):
+        self.assertEqual(self.good("files").split(), ["mm/alpha.c", "mm/private.c", "mm/unmapped.c"])
+        self.assertEqual(self.good("touched").split(), ["MAINTAINERS", "mm/Makefile", "mm/alpha.c", "mm/page_alloc.c",
+                                                        "mm/private.c", "mm/unmapped.c"])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from series_git import Git, GitError, SeriesError, clean_environment
+from series_git import GitError, SeriesError, user_environment
 from series_maintainers import Maintainers
 from wb import say
 
@@ -329,7 +329,7 @@ def stop_at_conflict(git, builder, failure, force):
 
 def run_am(git, mails):
     """Start git am with the user's own configuration: the user goes on with it."""
-    environment = clean_environment()
+    environment = user_environment()
     if subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=git.work_tree, env=environment, check=False,
                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         environment.update({"GIT_COMMITTER_NAME": "series", "GIT_COMMITTER_EMAIL": "series@localhost"})

@@ -11,7 +11,7 @@ FIXED = [
     "gc.auto=0", "commit.gpgSign=false", "apply.whitespace=nowarn", "apply.ignoreWhitespace=no",
     "diff.suppressBlankEmpty=false", "diff.noprefix=false", "diff.mnemonicPrefix=false",
     "i18n.commitEncoding=UTF-8", "i18n.logOutputEncoding=UTF-8", "advice.detachedHead=false",
-    "fastimport.unpackLimit=1000000",
+    "core.attributesFile=/dev/null", "fastimport.unpackLimit=1000000",
 ]
 
 # Twelve digits name a blob uniquely in any kernel repository, and 'git am --3way' can use them.
@@ -37,6 +37,12 @@ class GitError(SeriesError):
 def clean_environment():
     """The environment without variables that point git at another repository or change its output."""
     return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def user_environment():
+    """The environment of git commands that the user goes on with: all but what points at another repository."""
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+    return {name: value for name, value in os.environ.items() if name not in elsewhere}
 
 
 def environment(work_tree):

@@ -213,7 +213,7 @@ class Toy(unittest.TestCase):
         self.good("assemble")
         self.good("refresh")
         self.assertEqual(before, self.snapshot())
-        self.good("roundtrip")
+        self.good("round-trip")
 
     def change(self, path, old, new):
         """Replace text in a file of the repository."""
@@ -269,20 +269,34 @@ class Assemble(Toy):
         self.round_trip()
 
     def test_round_trip_does_not_depend_on_user_configuration(self):
-        config = self.home / "gitconfig"
-        config.write_text("[core]\nautocrlf = true\nquotepath = true\nabbrev = 7\n[diff]\nnoprefix = true\n"
-                          "context = 9\n"
-                          "algorithm = patience\nrenames = copies\n[user]\nname = X\nemail = x@x\n"
-                          "[format]\nsignOff = true\n[log]\nshowSignature = true\n[apply]\nignoreWhitespace = change\n",
-                          encoding="utf-8")
+        settings = {"core.autocrlf": "true", "core.quotePath": "true", "core.abbrev": "7", "diff.noprefix": "true",
+                    "diff.mnemonicPrefix": "true", "diff.context": "9", "diff.algorithm": "patience",
+                    "diff.renames": "copies", "diff.suppressBlankEmpty": "true", "log.showSignature": "true",
+                    "format.signOff": "true", "apply.ignoreWhitespace": "change", "apply.whitespace": "error",
+                    "core.hooksPath": str(self.home / "hooks"), "i18n.logOutputEncoding": "latin1"}
+        self.put("lib/new.txt", "a  \r\nb\r\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c", "Adds: lib/new.txt\nAdds: mm/alpha.c")
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=self.edit_diff(
+            "lib/dos.txt", "one\r\ntwo\r\nthree\r\n", "one\r\n2  \r\nthree\r\n") + self.edit_diff(
+            "mm/page_alloc.c", numbered(40), numbered(40).replace("line 20\n", "alpha\n"))))
+        (self.home / "hooks").mkdir()
+        (self.home / "hooks/post-checkout").write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+        (self.home / "hooks/post-checkout").chmod(0o755)
         before = self.snapshot()
-        for command in ("assemble", "refresh", "roundtrip"):
-            self.good(command, env={"GIT_CONFIG_GLOBAL": str(config), "GIT_DIFF_OPTS": "-u9"})
-        self.assertEqual(before, self.snapshot())
+        for place in ("--global", "--local"):
+            self.git("checkout", "-q", "--detach", "base")
+            self.git("update-ref", "-d", "refs/heads/series")
+            only_global = {"diff.default.xfuncname": "^(line 2)$"} if place == "--global" else {}
+            for name, value in {**settings, **only_global}.items():
+                self.git("config", place, name, value, env={**os.environ, "HOME": str(self.home)})
+            for command in ("assemble", "refresh", "round-trip"):
+                with self.subTest(place=place, command=command):
+                    self.good(command, env={"HOME": str(self.home), "GIT_DIFF_OPTS": "-u9"})
+            self.assertEqual(before, self.snapshot())
 
     def test_roundtrip_tells_what_refresh_would_change(self):
         self.change("patches/page-owner/mm-use-alpha.patch", "@@ -17,7 +17,7 @@", "@@ -15,7 +15,7 @@")
-        text = self.bad("roundtrip", says="patches/page-owner/mm-use-alpha.patch: not as 'make refresh' would write")
+        text = self.bad("round-trip", says="patches/page-owner/mm-use-alpha.patch: not as 'make refresh' would write")
         self.assertIn("note: patches/page-owner/mm-use-alpha.patch: mm/page_alloc.c: Hunk #1 succeeded at 17 (offset 2",
                       text)
 
@@ -790,7 +804,7 @@ class Refresh(Toy):
                        env={**os.environ, "GIT_SEQUENCE_EDITOR": "sed -i 1s/pick/edit/"}, stderr=subprocess.DEVNULL)
         for command in ("refresh", "assemble"):
             self.bad(command, says="in the middle of git rebase")
-        self.good("assemble", env={"FORCE": "1"})
+        self.good("assemble", "--force")
         self.assertEqual(self.git("log", "-1", "--format=%s"), "mm: private nodes")
 
     def test_series_file_keeps_its_comments(self):

@@ -30,7 +30,7 @@ def everything():
     scripts = sorted(str(path) for path in (wb.TOP / "workbench").rglob("*.py"))
     return [
         command("series format, claims and orphans", [series, "check"]),
-        command("round trip", [series, "roundtrip"]),
+        command("round trip", [series, "round-trip"]),
         command("python compiles", [sys.executable, "-m", "py_compile", *scripts]),
         off_lists_all(),
         *static_checks.shellcheck(),

@@ -19,11 +19,10 @@
 
 #define NID_IN_TABLE	IS_ENABLED(NODE_NOT_IN_PAGE_FLAGS)
 
-/*
- * The table has 1 << SECTIONS_SHIFT (NR_MEM_SECTIONS) entries. No flags word
- * may name a section beyond its end, so the fields must have the same width.
- */
-static_assert(!NID_IN_TABLE || SECTIONS_WIDTH == SECTIONS_SHIFT);
+#ifdef NODE_NOT_IN_PAGE_FLAGS
+/* No flags word may name a section beyond the end of the table. */
+static_assert((1UL << SECTIONS_WIDTH) == NR_MEM_SECTIONS);
+#endif
 
 static memdesc_flags_t make_flags(unsigned long value)
 {
@@ -190,7 +189,7 @@ static void real_page_matches_page_to_nid(struct kunit *test)
 	struct page *page;
 	int nid;
 
-	for_each_node_state(nid, N_MEMORY) {
+	for_each_node_state(nid, N_NORMAL_MEMORY) {
 		page = alloc_test_page(test, nid);
 
 		KUNIT_EXPECT_EQ(test, page_to_nid_robust(page), nid);
@@ -206,7 +205,7 @@ static void real_page_matches_page_to_nid(struct kunit *test)
  */
 static void real_page_poisoned_and_restored(struct kunit *test)
 {
-	int first_nid = first_node(node_states[N_MEMORY]);
+	int first_nid = first_node(node_states[N_NORMAL_MEMORY]);
 	struct page *page = alloc_test_page(test, first_nid);
 	int poisoned_nid, restored_nid;
 	unsigned long irq_flags;

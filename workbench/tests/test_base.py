@@ -223,6 +223,7 @@ class BaseCase(unittest.TestCase):
         before = self.state()
         status, text = self.base(kernel)
         self.assertEqual(status, 1, text)
+        self.assertFalse((self.build / "linux.import").exists(), "an unpacked tree was left")
         errors = [line for line in text.splitlines() if " error: " in line]
         self.assertEqual(len(errors), 1, text)
         self.assertIn(words, errors[0])
@@ -330,7 +331,10 @@ class DebianTests(BaseCase):
     def test_ignored_files_are_imported(self):
         """The source's .gitignore must not decide what belongs to it; modes, links and line ends stay."""
         self.fill(self.PINNED)
-        (self.folder / ".gitconfig").write_text("[core]\nautocrlf = true\n[commit]\ngpgSign = true\n")
+        (self.folder / ".gitconfig").write_text(
+            "[core]\nautocrlf = true\n[commit]\ngpgSign = true\n[user]\nuseConfigOnly = true\n")
+        (self.folder / ".config/git").mkdir(parents=True)
+        (self.folder / ".config/git/attributes").write_text("*.c text eol=crlf\n")
         self.good()
         files = self.git("ls-files", "-s").splitlines()
         modes = {line.split("\t")[1]: line.split()[0] for line in files}
@@ -453,7 +457,7 @@ class DebianTests(BaseCase):
         self.fill(self.PINNED, "7.3.2-1")
         self.good()
         self.pin("7.3.2-1")
-        self.kill_at("checkout -q -f -B", f"cd {self.linux} && echo half >mm/page_alloc.c && echo half >Documentation"
+        self.kill_at("checkout -q -f -B", f"cd {self.linux} && echo half >mm/page_alloc.c && echo half >mm/half"
                                           f" && : >.git/index.lock")
         self.good()
         self.assert_base("7.3.2-1", "7.3.2", "debian")
@@ -468,7 +472,7 @@ class DebianTests(BaseCase):
 
     def test_no_network(self):
         """No mirror at all: an error, and a second try later works."""
-        self.env["DEBIAN_MIRROR"] = "http://127.0.0.1:1"
+        self.env["DEBIAN_MIRROR"] = "http://127.0.0.1:1"   # nobody listens there
         self.refused("no version of linux-source-7.3")
         self.fill(self.PINNED)
         self.env["DEBIAN_MIRROR"] = self.archive.uri
@@ -642,6 +646,18 @@ class OwnSourceTests(BaseCase):
         self.assertFalse(self.linux.exists())
         self.good(tree)
         self.assertEqual(self.git("rev-parse", "base"), ids[1])
+
+    def test_leftovers_do_not_get_in(self):
+        """What an interrupted import left is not part of the next one, whatever that is made from."""
+        other, own = write_kernel(self.folder / "other"), write_kernel(self.folder / "own", "7.3.5")
+        (other / "mm/only_there.c").write_text("")
+        tree, _ = self.git_tree()
+        for source in (own, tree):
+            self.kill_at("add --all", kernel=other)
+            self.good(source)
+            self.assertNotIn("mm/only_there.c", self.git("ls-files"))
+            self.assertFalse((self.linux / "mm/only_there.c").exists())
+            self.assertFalse((self.build / "linux.import").exists())
 
     def test_two_at_once(self):
         """The second one waits for the first and then has nothing to do."""

@@ -775,6 +775,21 @@ class Refresh(Toy):
         self.good("refresh")
         self.assertEqual(self.read("mm/alpha.c"), "int edited_here;\n")
 
+    def test_commit_adds_what_cannot_be_stored(self):
+        self.good("assemble")
+        before = self.snapshot()
+        self.commit("workbench/x", "x\n", "mm: x\n\nWhy.")
+        self.bad("refresh", says="('mm: x'): workbench/x: path belongs to the repository itself")
+        self.git("reset", "-q", "--hard", "HEAD~1")
+        (self.linux / "mm/link").symlink_to("alpha.c")
+        self.git("add", "-f", "mm/link")
+        self.git("commit", "-q", "-m", "mm: link\n\nWhy.")
+        self.bad("refresh", says="('mm: link'): mm/link: only regular files can be added")
+        self.git("reset", "-q", "--hard", "HEAD~1")
+        self.commit("README", "toys\n", "mm: signed\n\nWhy.\n\nSigned-off-by: A <a@b>")
+        self.bad("refresh", says="('mm: signed'): carries a Signed-off-by")
+        self.assertEqual(before, self.snapshot())
+
     def test_never_empties_the_repository(self):
         before = self.snapshot()
         self.git("branch", "series", "base")

@@ -508,6 +508,8 @@ class OwnSourceTests(BaseCase):
         self.good(tree)
         self.assert_base("own", "7.3.4", "directory")
         self.assertIn("mm/a.hidden", self.git("ls-files"))
+        modes = [line.split()[0] for line in self.git("ls-files", "-s", "mm/link", "mm/run.sh").splitlines()]
+        self.assertEqual(modes, ["120000", "100755"])
         self.assertEqual(self.good(tree), "")
         time.sleep(0.02)
         (tree / "mm/page_alloc.c").write_text("/* 7.3.4 changed */\n")

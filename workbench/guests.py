@@ -100,7 +100,7 @@ def initrd(boot, folder):
 def accelerator(kernel):
     """TCG, unless ACCEL=kvm is asked for and a probe boot showed that it works here."""
     tcg = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
-    wanted = os.environ.get("ACCEL", "tcg")
+    wanted = os.environ.get("ACCEL") or "tcg"
     if wanted == "tcg":
         return tcg
     if wanted != "kvm":

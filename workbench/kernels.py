@@ -90,9 +90,13 @@ class Kernel:
                 "KBUILD_BUILD_HOST=workbench", "KBUILD_BUILD_VERSION=1", "LOCALVERSION=", *words]
 
     def environment(self):
-        """ccache keeps its objects below build/, and finds them again when the repository moves."""
-        return {"CCACHE_DIR": os.environ.get("CCACHE_DIR", str(wb.BUILD / "ccache")), "CCACHE_BASEDIR": str(wb.BUILD),
-                "CCACHE_NOHASHDIR": "1", "CCACHE_MAXSIZE": "8G", "KBUILD_BUILD_TIMESTAMP": "2026-01-01"}
+        """ccache keeps its objects below build/.
+
+        No CCACHE_BASEDIR: it makes source paths relative behind the back of -fmacro-prefix-map, so that each __FILE__ has
+        the tree's name in it, and two trees cannot be compared.
+        """
+        return {"CCACHE_DIR": os.environ.get("CCACHE_DIR", str(wb.BUILD / "ccache")), "CCACHE_NOHASHDIR": "1",
+                "CCACHE_MAXSIZE": "8G"}
 
     def options(self):
         """What this tree asks for. The base, and the commits of the series but the last, do not have all its options."""

@@ -185,6 +185,7 @@ def sparse_and_warnings(config="default"):
     if status:
         return [*cases, Case("W=1 build", "failed", f"{wb.telling_line(log)} (log {log})")]
     fresh = new_lines(strip(now, wb.LINUX), strip(before, wb.BUILD / "linux-base"))
+    fresh = [line for line in fresh if not known_noise(line)]
     for name in sources:
         lines = [line for line in fresh if name in line]
         fresh = [line for line in fresh if line not in lines]
@@ -194,6 +195,15 @@ def sparse_and_warnings(config="default"):
     if fresh:
         cases.append(Case("W=1 and sparse, other files", "failed", "; ".join(fresh)[:600]))
     return cases
+
+
+def known_noise(line):
+    """sparse 0.6 calls every MODULE_*() line of 7.3 a bad constant expression, in the base's files as well."""
+    match = re.match(r"(\S+?):(\d+):\d+: error: bad constant expression", line)
+    if not match or not (wb.LINUX / match[1]).is_file():
+        return False
+    lines = (wb.LINUX / match[1]).read_text().splitlines()
+    return lines[int(match[2]) - 1].startswith("MODULE_")
 
 
 def strip(text, tree):

@@ -41,13 +41,13 @@ def sha256(path):
 
 
 def write_kernel(folder, version="7.3.4", extra="", text=""):
-    """The least that counts as a kernel source; like Debian's, it ignores files that belong to it."""
+    """The least that counts as a kernel source; like the real one, it ignores files that belong to it."""
     parts = (version.split(".") + ["0"])[:3]
     folder.mkdir(parents=True)
     (folder / "Makefile").write_text(
         f"# SPDX-License-Identifier: GPL-2.0\nVERSION = {parts[0]}\nPATCHLEVEL = {parts[1]}\nSUBLEVEL = {parts[2]}\n"
         f"EXTRAVERSION ={' ' + extra if extra else ''}\nNAME = Test\n\nVERSION_LATER = 9\n")
-    (folder / ".gitignore").write_text("/*\n*.hidden\n.*\n")
+    (folder / ".gitignore").write_text("/Kbuild\n*.hidden\n.*\n")
     (folder / "Kbuild").write_text("# toy\n")
     (folder / "mm").mkdir()
     (folder / "mm/page_alloc.c").write_text(f"/* {version}{extra} {text} */\r\nint x;\n")
@@ -350,7 +350,8 @@ class DebianTests(BaseCase):
         self.good()
         first = self.git("rev-parse", "base")
         shutil.rmtree(self.linux)
-        self.env.update({"GIT_AUTHOR_NAME": "Someone", "GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z", "TZ": "Asia/Tokyo"})
+        self.env.update({"GIT_AUTHOR_NAME": "Someone", "GIT_COMMITTER_DATE": "2001-01-01T00:00:00Z",
+                         "TZ": "Asia/Tokyo"})
         self.good()
         self.assertEqual(self.git("rev-parse", "base"), first)
         self.assertEqual(self.archive.debs_requested(), self.names(self.PINNED), "downloaded twice")
@@ -604,7 +605,7 @@ class OwnSourceTests(BaseCase):
         self.refused("is not a Linux source", self.folder / "other.tar")
         self.refused("is not a git tree", f"{self.folder}/other@v7.3")
         self.refused("no commit HEAD", git_tree)
-        self.refused(f"unpacking {self.folder}/file", self.folder / "file")
+        self.refused(f"KERNEL={self.folder}/file is no tarball", self.folder / "file")
         tree, _ = self.git_tree()
         self.refused("no commit v9", f"{tree}@v9")
 

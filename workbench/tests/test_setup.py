@@ -25,7 +25,10 @@ case "$*" in
 update) : >{folder}/lists ;;
 *broken*) echo "E: Unable to fetch it"; exit 100 ;;
 *install*) for name in toy tool; do
-	case "$*" in *" $name"*) printf '#!/bin/sh\\necho "$0 version 10.2.1 (toy)"\\n' >{bin}/$name; chmod 755 {bin}/$name ;; esac
+	case "$*" in *" $name"*)
+		printf '#!/bin/sh\\necho "x86 tool, version 10.2.1 (toy 9.9)"\\n' >{bin}/$name
+		chmod 755 {bin}/$name ;;
+	esac
 done ;;
 esac"""
 

@@ -1,14 +1,36 @@
 # shellcheck shell=bash
 # What the guest's jobs share: emulated CXL memory as a node, and TAP lines.
 
-# cxl_region WINDOW: make a volatile region from the device behind a window (0 or 1), print the dax device it brings.
-# Which memN a device gets is decided by probe order, so the device is found by its window.
+# wait_for COMMAND...: until it succeeds, for 60 s at most. The drivers of CXL and dax are registered from a work queue and
+# probe asynchronously, and a device that is there now may be without driver: the result is all there is to wait for.
+wait_for() {
+	local tries
+	for ((tries = 0; tries < 600; tries++)); do
+		"$@" >/dev/null 2>&1 && return
+		sleep 0.1
+	done
+	echo "waited 60 s in vain for: $*" >&2
+	return 1
+}
+
+# cxl_device WINDOW: the memdev behind a window (0 or 1). Which memN a device gets is decided by probe order.
+cxl_device() {
+	cxl list -M -d "decoder0.$1" | grep -o -m1 'mem[0-9]\+'
+}
+
+# dax_device REGION: the dax device of a CXL region, when a driver has it.
+dax_device() {
+	local driver
+	driver=$(compgen -G "/sys/bus/cxl/devices/dax_$1/dax*/driver" | head -n 1)
+	[ -n "$driver" ] && basename "$(dirname "$driver")"
+}
+
+# cxl_region WINDOW: make a volatile region from the device behind a window, print the dax device it brings.
 cxl_region() {
-	local mem before
-	mem=$(cxl list -M -d "decoder0.$1" | grep -o -m1 'mem[0-9]\+') || return 1
-	before=$(ls /sys/bus/dax/devices)
-	cxl create-region -t ram -d "decoder0.$1" -m "$mem" >/dev/null || return 1
-	comm -13 <(echo "$before") <(ls /sys/bus/dax/devices)
+	local region
+	wait_for cxl_device "$1" || return 1
+	region=$(cxl create-region -t ram -d "decoder0.$1" -m "$(cxl_device "$1")" | grep -o 'region[0-9]\+')
+	wait_for dax_device "$region" && dax_device "$region"
 }
 
 # dax_online DEVICE: give a dax device's memory to the kernel as ordinary (movable) memory, print the node it went to.

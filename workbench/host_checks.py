@@ -104,6 +104,18 @@ KUNIT_PY = {
                       "--kconfig_add=CONFIG_SPARSEMEM_MANUAL=y", "--kconfig_add=CONFIG_NODES_SHIFT=10"],
 }
 
+def other_architectures():
+    """The touched directories with Debian's cross compilers."""
+    cases = []
+    for config in ("arm64",):
+        try:
+            kernels.Kernel(config).build(*bisecting.directories())
+            cases.append(Case(f"{config} builds {' '.join(bisecting.directories())}", "passed"))
+        except SystemExit:
+            cases.append(Case(f"{config} builds", "failed", "see the error above"))
+    return cases
+
+
 # (name, topic, function, only in check-full)
 CHECKS = [
     ("tools", "workbench", tool_tests, False),
@@ -112,5 +124,6 @@ CHECKS = [
     ("static", "workbench", static_checks.sparse_and_warnings, False),
     ("off", "workbench", object_code, False),
     ("bisect", "workbench", bisecting.every_prefix, True),
+    ("arches", "workbench", other_architectures, True),
     *((name, "page-owner", functools.partial(kunit_py, name), True) for name in KUNIT_PY),
 ]

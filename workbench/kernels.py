@@ -2,7 +2,8 @@
 """Configure and build a kernel: kernel CONFIG [--base] [--goal GOAL ...] [--make WORD ...] [--quiet]
 
 CONFIG names workbench/configs/CONFIG.config. A fragment's `# with:` line names the fragments it stands on; later lines
-win. Every option that was asked for is looked up in the result. --base builds the base's source instead of the series'.
+win; `# arch:` and `# cross:` say for what it is built. Every option that was asked for is looked up in the result.
+--base builds the base's source instead of the series'.
 The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebuilds nothing.
 """
 

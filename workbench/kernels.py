@@ -8,6 +8,8 @@ The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebui
 """
 
 import argparse
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
@@ -130,8 +132,25 @@ class Kernel:
             stamp.unlink()
             wb.die(f"configuration {self.label}: asked for but not set: {' '.join(lost)}", dot_config)
 
+    @contextlib.contextmanager
+    def locked(self):
+        """One make at a time in an object tree; a second command waits."""
+        self.objects.mkdir(parents=True, exist_ok=True)
+        with open(self.objects / ".workbench-lock", "w", encoding="utf-8") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                wb.say(f"kernel {self.label}: another command builds it; waiting")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def build(self, *goals, quiet=False, extra=()):
         """Build the goals (the kernel image when none is named), with a count of what was compiled."""
+        with self.locked():
+            return self.build_locked(goals, quiet, extra)
+
+    def build_locked(self, goals, quiet, extra):
+        """The build itself, under the lock."""
         self.configure()
         log = wb.LOGS / f"kernel-{self.label}.log"
         log.parent.mkdir(parents=True, exist_ok=True)

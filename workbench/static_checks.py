@@ -154,6 +154,12 @@ def sparse_sees():
 
 def compiled_with_remarks(kernel, objects):
     """Compile objects anew with W=1 and sparse; the compiler's and sparse's lines, and the files that sparse checked."""
+    with kernel.locked():
+        return compile_locked(kernel, objects)
+
+
+def compile_locked(kernel, objects):
+    """The same, under the object tree's lock."""
     kernel.configure()
     for name in objects:
         (kernel.objects / name).unlink(missing_ok=True)

@@ -35,6 +35,15 @@ def tool_tests():
     return cases
 
 
+def page_owner_tools():
+    """tools/mm/page_owner_filter and page_owner_sort, against a page_owner that a library fakes and written records."""
+    done = subprocess.run([wb.TOP / "workbench" / "tools_mm_test", wb.LINUX], capture_output=True, text=True, check=False)
+    cases = ktap.cases(done.stdout.splitlines(), "tools/mm")
+    if done.returncode and all(case.status != "failed" for case in cases):
+        cases.append(Case("tools/mm", "failed", f"exit status {done.returncode}: {' '.join(done.stderr.split())[-300:]}"))
+    return cases
+
+
 def mbox():
     """What `make mbox` writes, applied by b4 to a clean base, is the assembled tree."""
     cases = []
@@ -121,6 +130,7 @@ CHECKS = [
     ("tools", "workbench", tool_tests, False),
     ("lint", "workbench", lint_checks.everything, False),
     ("mbox", "workbench", mbox, False),
+    ("tools-mm", "page-owner", page_owner_tools, False),
     ("static", "workbench", static_checks.sparse_and_warnings, False),
     ("off", "workbench", object_code, False),
     ("bisect", "workbench", bisecting.every_prefix, True),

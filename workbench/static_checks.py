@@ -5,6 +5,7 @@ Each returns a list of ktap.Case. A check that could not run is a failure, never
 """
 
 import collections
+import concurrent.futures
 import os
 import re
 import subprocess
@@ -49,14 +50,12 @@ def accepted():
 def checkpatch():
     """checkpatch.pl --strict on each commit as it would be mailed, less the remarks accepted with a reason."""
     table, used, cases = accepted(), set(), []
-    for commit, subject in commits():
-        mail = git("format-patch", "--stdout", "-1", commit)
-        # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
-        done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
-                               "--no-summary", "-"], cwd=wb.LINUX, input=mail, capture_output=True, text=True, check=False,
-                              env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
+    everything = commits()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        reports = list(pool.map(remarks_of, (commit for commit, _ in everything)))
+    for (_, subject), (mail, remarks) in zip(everything, reports):
         left = []
-        for line in (done.stdout + done.stderr).splitlines():
+        for line in remarks.splitlines():
             match = re.match(r"(.*?):(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)", line)
             if not match:
                 left.append(line)
@@ -70,6 +69,16 @@ def checkpatch():
     for name, kind in sorted(set(table) - used):
         cases.append(Case(f"checkpatch.accepted {name} {kind}", "failed", "accepted, but no longer seen: take it out"))
     return cases
+
+
+def remarks_of(commit):
+    """A commit as a mail, and what checkpatch says of it."""
+    mail = git("format-patch", "--stdout", "-1", commit)
+    # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
+    done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
+                           "--no-summary", "-"], cwd=wb.LINUX, input=mail, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
+    return mail, done.stdout + done.stderr
 
 
 def named_file(mail, number):

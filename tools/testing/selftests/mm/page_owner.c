@@ -899,6 +899,32 @@ TEST_F(page_owner, small_buffer_loses_no_record)
 		EXPECT_EQ(pfn, record.pfn);
 }
 
+TEST_F(page_owner, empty_read_returns_zero)
+{
+	unsigned long pfn = held_pfn(self, &self->page_a);
+
+	ASSERT_EQ(pfn, lseek(self->fd, pfn, SEEK_SET));
+	EXPECT_EQ(0, read(self->fd, self->buf, 0));
+	EXPECT_EQ(pfn, lseek(self->fd, 0, SEEK_CUR));
+}
+
+TEST_F(page_owner, refused_seek_keeps_the_position)
+{
+	ASSERT_EQ(7, lseek(self->fd, 7, SEEK_SET));
+
+	EXPECT_EQ(-1, lseek(self->fd, -5, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(7, lseek(self->fd, 0, SEEK_CUR));
+
+	EXPECT_EQ(-1, lseek(self->fd, -8, SEEK_CUR));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(7, lseek(self->fd, 0, SEEK_CUR));
+
+	EXPECT_EQ(-1, lseek(self->fd, 0, SEEK_END));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(7, lseek(self->fd, 0, SEEK_CUR));
+}
+
 TEST_F(page_owner, mode_changes_in_mid_stream)
 {
 	struct record record;

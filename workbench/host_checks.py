@@ -90,7 +90,8 @@ def kunit_py(name):
     folder = wb.BUILD / "kunit" / name
     folder.mkdir(parents=True, exist_ok=True)
     words = ["python3", "tools/testing/kunit/kunit.py", "run", f"--build_dir={folder}", "--kunitconfig=mm/tests",
-             f"--jobs={os.cpu_count()}", "--timeout=300", "--raw_output=kunit", *KUNIT_PY[name]]
+             f"--jobs={os.cpu_count()}", "--timeout=300", "--raw_output=kunit", "--kernel_args=page_owner=on",
+             *KUNIT_PY[name]]
     log = wb.LOGS / f"{name}.log"
     with open(log, "w", encoding="utf-8") as errors:
         done = subprocess.run(words, cwd=wb.LINUX, stdout=subprocess.PIPE, stderr=errors, text=True, check=False,

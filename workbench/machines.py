@@ -7,6 +7,13 @@ NUMA = ["-smp", "2,sockets=2", "-m", "2G",
         "-object", "memory-backend-ram,id=ram0,size=1G", "-object", "memory-backend-ram,id=ram1,size=1G",
         "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1,cpus=1"]
 
+# A DIMM for each node behind both: the nodes interleave, and node 0 spans all of node 1's first memory.
+DIMMS = ["-smp", "2,sockets=2", "-m", "1G,slots=2,maxmem=4G",
+         "-object", "memory-backend-ram,id=ram0,size=512M", "-object", "memory-backend-ram,id=ram1,size=512M",
+         "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1,cpus=1",
+         "-object", "memory-backend-ram,id=dimm0,size=256M", "-object", "memory-backend-ram,id=dimm1,size=256M",
+         "-device", "pc-dimm,memdev=dimm0,node=0", "-device", "pc-dimm,memdev=dimm1,node=1"]
+
 CXL = ["-object", "memory-backend-ram,id=cxl0,size=256M", "-object", "memory-backend-ram,id=cxl1,size=256M",
        "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=bridge0", "-device", "pxb-cxl,bus_nr=222,bus=pcie.0,id=bridge1",
        "-device", "cxl-rp,port=0,bus=bridge0,id=port0,chassis=0,slot=2",
@@ -19,6 +26,7 @@ MACHINES = {
     # name: (machine type and its options, further arguments)
     "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
     "numa": ("q35", NUMA),
+    "interleaved": ("q35", DIMMS),
     "small": ("q35", ["-smp", "2", "-m", "1G"]),
 }
 

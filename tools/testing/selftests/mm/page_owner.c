@@ -16,21 +16,27 @@
 #include <grp.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #include "vm_util.h"
 
 #define DEBUGFS_PATH		"/sys/kernel/debug"
 #define PAGE_OWNER_PATH		DEBUGFS_PATH "/page_owner"
+#define STACKS_PATH		DEBUGFS_PATH "/page_owner_stacks/show_stacks_handles"
 #define HAS_MEMORY_PATH		"/sys/devices/system/node/has_memory"
+#define MEMORY_BLOCKS_PATH	"/sys/devices/system/memory"
 
 /* Larger than any record: the kernel prints at most a page. */
 #define RECORD_SIZE		(256 << 10)
@@ -184,7 +190,6 @@ static const struct filter_row rejected_node_rows[] = {
 	REJECT("mode=stack nid={e}", EINVAL),
 	REJECT("nid={l}", EINVAL),
 	REJECT("nid=N", EINVAL),
-	REJECT("nid=all", EINVAL),
 	REJECT("nid=0-N", EINVAL),
 };
 
@@ -278,27 +283,37 @@ static bool read_has_memory(bool *has_memory)
 	return true;
 }
 
-static bool hold_page(struct held_page *page, int nid, bool bind)
+/* Pages of order 0 on a node. Return: their start, or NULL. */
+static char *hold_pages(int nid, size_t size, bool bind)
 {
 	unsigned long mask[MAX_NODES / (8 * sizeof(long))] = { 0 };
 	unsigned int bits = 8 * sizeof(long);
+	char *addr;
 
-	page->nid = nid;
-	page->addr = mmap(NULL, psize(), PROT_READ | PROT_WRITE,
-			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (page->addr == MAP_FAILED)
-		return false;
+	addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (addr == MAP_FAILED)
+		return NULL;
 
 	/* No need to check: without THP there is nothing to turn off. */
-	madvise(page->addr, psize(), MADV_NOHUGEPAGE);
+	madvise(addr, size, MADV_NOHUGEPAGE);
 
 	mask[nid / bits] |= 1UL << (nid % bits);
-	if (bind && syscall(__NR_mbind, page->addr, psize(), MPOL_BIND, mask,
-			    MAX_NODES, 0))
-		return false;
+	if ((bind && syscall(__NR_mbind, addr, size, MPOL_BIND, mask,
+			     MAX_NODES, 0)) ||
+	    mlock(addr, size)) {
+		munmap(addr, size);
+		return NULL;
+	}
 
-	page->addr[0] = 1;
-	return !mlock(page->addr, psize());
+	return addr;
+}
+
+static bool hold_page(struct held_page *page, int nid, bool bind)
+{
+	page->nid = nid;
+	page->addr = hold_pages(nid, psize(), bind);
+	return page->addr;
 }
 
 static bool have_two_nodes(FIXTURE_DATA(page_owner) * self)
@@ -1045,6 +1060,676 @@ TEST_F_TIMEOUT(page_owner, records_come_from_the_chosen_node, 120)
 
 	check_records_of_node(_metadata, self, self->page_a.nid);
 	check_records_of_node(_metadata, self, self->page_b.nid);
+}
+
+#define MANY_PAGES	64
+
+/* Pages of a node show up with a filter for that node, and with no other. */
+TEST_F_TIMEOUT(page_owner, nodes_add_up, 300)
+{
+	struct held_page page;
+	struct record record;
+	int fds[2], nids[2];
+	char *addr;
+
+	if (!have_two_nodes(self))
+		SKIP(return, "needs two nodes with memory");
+
+	nids[0] = self->page_a.nid;
+	nids[1] = self->page_b.nid;
+	for (int i = 0; i < 2; i++) {
+		fds[i] = open_page_owner(O_RDWR);
+		ASSERT_GE(fds[i], 0);
+		ASSERT_EQ(0, write_filter(fds[i], "mode=handle"));
+		ASSERT_EQ(0, write_nid(fds[i], nids[i]));
+	}
+
+	for (int i = 0; i < 2; i++) {
+		addr = hold_pages(nids[i], MANY_PAGES * psize(), true);
+		ASSERT_NE(NULL, addr);
+		for (int j = 0; j < MANY_PAGES; j++) {
+			page.addr = addr + j * psize();
+			EXPECT_TRUE(find_page(self, self->fd, &page, &record));
+			EXPECT_TRUE(find_page(self, fds[i], &page, &record));
+			EXPECT_FALSE(find_page(self, fds[!i], &page, &record));
+		}
+		munmap(addr, MANY_PAGES * psize());
+	}
+	close(fds[0]);
+	close(fds[1]);
+}
+
+/* With a single node, its filter selects all, and no other node can be named. */
+TEST_F(page_owner, single_node)
+{
+	struct held_page page;
+	struct record record;
+	char *addr;
+
+	if (have_two_nodes(self))
+		SKIP(return, "needs a machine with a single node");
+
+	ASSERT_EQ(0, write_nid(self->fd, self->page_a.nid));
+	addr = hold_pages(self->page_a.nid, MANY_PAGES * psize(), false);
+	ASSERT_NE(NULL, addr);
+	for (int i = 0; i < MANY_PAGES; i++) {
+		page.addr = addr + i * psize();
+		EXPECT_TRUE(find_page(self, self->fd, &page, &record));
+	}
+	munmap(addr, MANY_PAGES * psize());
+
+	EXPECT_EQ(self->max_nodes > 1 ? EINVAL : ERANGE,
+		  write_nid(self->fd, self->page_a.nid + 1));
+}
+
+TEST_F(page_owner, huge_page_is_one_record)
+{
+	size_t size = read_pmd_pagesize();
+	unsigned long nr = size / psize();
+	struct record record;
+	unsigned long pfn;
+	char *map, *addr;
+	ssize_t len;
+
+	if (!size)
+		SKIP(return, "needs transparent huge pages");
+
+	map = mmap(NULL, 2 * size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, map);
+	addr = (char *)(((uintptr_t)map + size - 1) & ~(size - 1));
+	if (madvise(addr, size, MADV_HUGEPAGE))
+		SKIP(return, "needs madvise(MADV_HUGEPAGE)");
+	memset(addr, 1, size);
+	if (mlock(addr, size) || !check_huge_anon(addr, size, 1, size))
+		SKIP(return, "needs a free huge page");
+
+	for (int filtered = 0; filtered < 2; filtered++) {
+		if (filtered) {
+			/* It is on either of the nodes. */
+			sprintf(self->filter, "nid=");
+			for (int nid = 0; nid < self->max_nodes; nid++) {
+				if (self->has_memory[nid])
+					sprintf(self->filter +
+						strlen(self->filter), "%d,",
+						nid);
+			}
+			ASSERT_EQ(0, write_filter(self->fd, self->filter));
+		}
+		pfn = pagemap_get_pfn(self->pagemap_fd, addr);
+		len = pread(self->fd, self->buf, RECORD_SIZE, pfn);
+		ASSERT_GT(len, 0);
+		self->buf[len] = '\0';
+		parse_record(self->buf, &record);
+		EXPECT_EQ(pfn, record.pfn);
+
+		/* The next record is that of another page. */
+		for (unsigned long tail = 1; tail < nr; tail += nr / 8) {
+			len = pread(self->fd, self->buf, RECORD_SIZE, pfn + tail);
+			ASSERT_GE(len, 0);
+			if (!len)
+				continue;
+			self->buf[len] = '\0';
+			parse_record(self->buf, &record);
+			EXPECT_GE(record.pfn, pfn + nr);
+		}
+	}
+	munmap(map, 2 * size);
+}
+
+static unsigned long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+/* Return: the shortest time of some reads at @pfn, in ns. */
+static unsigned long long time_pread(FIXTURE_DATA(page_owner) * self, int fd,
+				     unsigned long pfn)
+{
+	unsigned long long best = ~0ULL, start, time;
+
+	for (int i = 0; i < 30; i++) {
+		start = now_ns();
+		if (pread(fd, self->buf, RECORD_SIZE, pfn) < 0)
+			return ~0ULL;
+		time = now_ns() - start;
+		if (time < best)
+			best = time;
+	}
+
+	return best;
+}
+
+#define FOREIGN_SIZE		(128UL << 20)
+#define FEW_RECORDS		20
+
+/*
+ * To go past the pages of a node that is not asked for must not cost what they
+ * do: a read that has nothing else to do takes less time than a few records,
+ * though it used to look at each of some ten thousand pages. This is the time of
+ * one read against that of another, and far from either.
+ */
+TEST_F_TIMEOUT(page_owner, foreign_pages_are_skipped, 300)
+{
+	unsigned long pfn, lowest = ~0UL;
+	unsigned long long skip, record;
+	char *addr;
+	int other;
+
+	if (!have_two_nodes(self))
+		SKIP(return, "needs two nodes with memory");
+	addr = hold_pages(self->page_b.nid, FOREIGN_SIZE, true);
+	if (!addr)
+		SKIP(return, "needs %lu MiB on node %d", FOREIGN_SIZE >> 20,
+		     self->page_b.nid);
+
+	for (size_t i = 0; i < FOREIGN_SIZE; i += psize()) {
+		pfn = pagemap_get_pfn(self->pagemap_fd, addr + i);
+		if (pfn < lowest)
+			lowest = pfn;
+	}
+
+	other = open_page_owner(O_RDWR);
+	ASSERT_GE(other, 0);
+	ASSERT_EQ(0, write_filter(other, "mode=handle"));
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	ASSERT_EQ(0, write_nid(self->fd, self->page_a.nid));
+
+	record = time_pread(self, other, lowest);
+	skip = time_pread(self, self->fd, lowest);
+	TH_LOG("%llu ns to skip %lu pages, %llu ns for a record",
+	       skip, FOREIGN_SIZE / psize(), record);
+	EXPECT_LT(skip, FEW_RECORDS * record);
+
+	close(other);
+	munmap(addr, FOREIGN_SIZE);
+}
+
+TEST_F(page_owner, position_past_the_end)
+{
+	off_t offsets[] = { 1L << 40, 1L << 50, INT64_MAX - 1 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(offsets); i++) {
+		if (sizeof(long) < 8)
+			SKIP(return, "needs PFNs of 64 bits");
+		ASSERT_EQ(offsets[i], lseek(self->fd, offsets[i], SEEK_SET));
+		EXPECT_EQ(0, read(self->fd, self->buf, 1));
+		EXPECT_EQ(offsets[i], lseek(self->fd, 0, SEEK_CUR));
+	}
+}
+
+/* The PFN after which there is no record, or was none a moment ago. */
+static unsigned long find_end(FIXTURE_DATA(page_owner) * self, int fd)
+{
+	unsigned long low = 0, high = 1UL << (sizeof(long) * 8 - 8);
+
+	while (high - low > 1) {
+		unsigned long middle = low + (high - low) / 2;
+
+		if (pread(fd, self->buf, RECORD_SIZE, middle) > 0)
+			low = middle;
+		else
+			high = middle;
+	}
+
+	return low;
+}
+
+/*
+ * At the end, read() returns 0 again and again and the position stays. A page
+ * that is allocated in the meantime may show up, behind the position.
+ */
+static void check_end(struct __test_metadata *_metadata,
+		      FIXTURE_DATA(page_owner) * self)
+{
+	off_t pos = lseek(self->fd, 0, SEEK_CUR);
+	struct record record;
+	int zeros = 0;
+
+	while (zeros < 3) {
+		ssize_t len = read_record(self, self->fd, &record);
+
+		ASSERT_GE(len, 0);
+		if (!len) {
+			EXPECT_EQ(pos, lseek(self->fd, 0, SEEK_CUR));
+			zeros++;
+			continue;
+		}
+		EXPECT_GE(record.pfn, pos);
+		pos = record.pfn + 1;
+		EXPECT_EQ(pos, lseek(self->fd, 0, SEEK_CUR));
+	}
+}
+
+TEST_F_TIMEOUT(page_owner, end_is_stable, 120)
+{
+	unsigned long end = find_end(self, self->fd);
+
+	ASSERT_LT(0, end);
+	ASSERT_EQ(end, lseek(self->fd, end, SEEK_SET));
+	check_end(_metadata, self);
+
+	/* A new filter does not move the position either. */
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	check_end(_metadata, self);
+}
+
+/* A node filter that is replaced at its end goes on from there, upwards. */
+TEST_F_TIMEOUT(page_owner, new_node_continues_at_the_end, 120)
+{
+	int low = self->page_a.nid, high = self->page_b.nid;
+	struct record record;
+	unsigned long end;
+	off_t pos;
+
+	if (!have_two_nodes(self))
+		SKIP(return, "needs two nodes with memory");
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+
+	if (held_pfn(self, &self->page_a) > held_pfn(self, &self->page_b)) {
+		low = self->page_b.nid;
+		high = self->page_a.nid;
+	}
+
+	ASSERT_EQ(0, write_nid(self->fd, low));
+	end = find_end(self, self->fd);
+	ASSERT_EQ(end, lseek(self->fd, end, SEEK_SET));
+	check_end(_metadata, self);
+	pos = lseek(self->fd, 0, SEEK_CUR);
+
+	ASSERT_EQ(0, write_nid(self->fd, high));
+	EXPECT_EQ(pos, lseek(self->fd, 0, SEEK_CUR));
+	if (find_end(self, self->fd) < pos)
+		SKIP(return, "needs memory of node %d above that of node %d",
+		     high, low);
+	ASSERT_LT(0, read_record(self, self->fd, &record));
+	EXPECT_GE(record.pfn, pos);
+	if (record.nid != NO_NODE)
+		EXPECT_EQ(high, record.nid);
+}
+
+static int compare_handles(const void *a, const void *b)
+{
+	unsigned int x = *(const unsigned int *)a;
+	unsigned int y = *(const unsigned int *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+struct handles {
+	unsigned int *list;
+	size_t nr, space;
+};
+
+static bool add_handle(struct handles *handles, unsigned int handle)
+{
+	if (handles->nr == handles->space) {
+		size_t space = handles->space ? handles->space * 2 : 1024;
+		unsigned int *list = realloc(handles->list,
+					     space * sizeof(*list));
+
+		if (!list)
+			return false;
+		handles->list = list;
+		handles->space = space;
+	}
+	handles->list[handles->nr++] = handle;
+	return true;
+}
+
+/* Sort, and leave one of each. */
+static void tidy_handles(struct handles *handles)
+{
+	size_t nr = 0;
+
+	qsort(handles->list, handles->nr, sizeof(*handles->list),
+	      compare_handles);
+	for (size_t i = 0; i < handles->nr; i++) {
+		if (!nr || handles->list[nr - 1] != handles->list[i])
+			handles->list[nr++] = handles->list[i];
+	}
+	handles->nr = nr;
+}
+
+/* The list is read after the records, so no handle can be too new for it. */
+TEST_F_TIMEOUT(page_owner, every_handle_is_listed, 900)
+{
+	struct handles seen = { 0 }, listed = { 0 };
+	size_t records = 0, unknown = 0;
+	struct record record;
+	unsigned int handle;
+	char line[512];
+	FILE *file;
+
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	while (read_record(self, self->fd, &record) > 0) {
+		ASSERT_EQ(MODE_HANDLE, record.mode);
+		ASSERT_TRUE(add_handle(&seen, record.handle));
+		records++;
+		if (!(records % 65536))
+			tidy_handles(&seen);
+	}
+	tidy_handles(&seen);
+
+	file = fopen(STACKS_PATH, "r");
+	ASSERT_NE(NULL, file);
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "handle: %u", &handle) == 1)
+			ASSERT_TRUE(add_handle(&listed, handle));
+	}
+	ASSERT_EQ(0, ferror(file));
+	fclose(file);
+	handle = listed.nr;
+	tidy_handles(&listed);
+	EXPECT_EQ(handle, listed.nr)
+		TH_LOG("there are handles that are listed twice");
+
+	for (size_t i = 0; i < seen.nr; i++) {
+		if (bsearch(&seen.list[i], listed.list, listed.nr,
+			    sizeof(*listed.list), compare_handles))
+			continue;
+		if (unknown++ < 5)
+			TH_LOG("handle %u is not listed", seen.list[i]);
+	}
+	TH_LOG("%zu records, %zu handles, %zu of them not listed", records,
+	       seen.nr, unknown);
+	EXPECT_LT(100, seen.nr);
+	EXPECT_EQ(0, unknown);
+	free(seen.list);
+	free(listed.list);
+}
+
+struct race {
+	const char *filters[2];
+	volatile bool stop;
+	int fd;
+	bool failed;
+};
+
+static void *race_writer(void *arg)
+{
+	struct race *race = arg;
+
+	for (int i = 0; !race->stop; i = !i) {
+		ssize_t len = strlen(race->filters[i]);
+
+		if (pwrite(race->fd, race->filters[i], len, 0) != len)
+			race->failed = true;
+	}
+
+	return NULL;
+}
+
+/*
+ * While a thread changes mode and node of a shared file in one write each, every
+ * record is whole, and mode and node belong together.
+ */
+TEST_F_TIMEOUT(page_owner, filter_changes_as_one, 120)
+{
+	char filter_a[64], filter_b[64];
+	struct race race = { .filters = { filter_a, filter_b } };
+	unsigned long long end = now_ns() + 5000000000ULL;
+	unsigned long pfn_a = held_pfn(self, &self->page_a);
+	unsigned long pfn_b, pfn;
+	pthread_t thread;
+	int found[2] = { 0 };
+
+	if (!have_two_nodes(self))
+		SKIP(return, "needs two nodes with memory");
+
+	pfn_b = held_pfn(self, &self->page_b);
+	sprintf(filter_a, "mode=handle nid=%d", self->page_a.nid);
+	sprintf(filter_b, "mode=stack nid=%d", self->page_b.nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter_a));
+	race.fd = self->fd;
+	ASSERT_EQ(0, pthread_create(&thread, NULL, race_writer, &race));
+
+	for (int i = 0; now_ns() < end; i = !i) {
+		struct record record;
+		ssize_t len;
+
+		pfn = i ? pfn_b : pfn_a;
+		len = pread(self->fd, self->buf, RECORD_SIZE, pfn);
+		ASSERT_GE(len, 0);
+		if (!len)
+			continue;
+		self->buf[len] = '\0';
+		parse_record(self->buf, &record);
+		EXPECT_GE(record.pfn, pfn);
+		ASSERT_NE(MODE_INVALID, record.mode)
+			TH_LOG("record is\n%s", self->buf);
+		if (record.nid == NO_NODE)
+			continue;
+		ASSERT_EQ(record.nid == self->page_a.nid ? MODE_HANDLE :
+							   MODE_STACK,
+			  record.mode)
+			TH_LOG("record is\n%s", self->buf);
+		found[record.nid == self->page_b.nid]++;
+	}
+	race.stop = true;
+	pthread_join(thread, NULL);
+
+	EXPECT_FALSE(race.failed);
+	/* Both filters were met, or this was no test. */
+	EXPECT_LT(0, found[0]);
+	EXPECT_LT(0, found[1]);
+}
+
+struct one_write {
+	pthread_barrier_t *barrier;
+	const char *filter;
+	int fd;
+};
+
+static void *write_at_barrier(void *arg)
+{
+	struct one_write *write = arg;
+
+	pthread_barrier_wait(write->barrier);
+	pwrite(write->fd, write->filter, strlen(write->filter), 0);
+	return NULL;
+}
+
+#define RACING_WRITES	2000
+
+/* Two writes to a shared file, each of one part: none may undo the other. */
+TEST_F_TIMEOUT(page_owner, racing_writes_both_count, 300)
+{
+	pthread_barrier_t barrier;
+	struct one_write writes[2];
+	unsigned long pfn_a;
+	char nid_filter[32];
+	int lost = 0;
+
+	if (!have_two_nodes(self))
+		SKIP(return, "needs two nodes with memory");
+
+	sprintf(nid_filter, "nid=%d", self->page_b.nid);
+	pfn_a = held_pfn(self, &self->page_a);
+	pthread_barrier_init(&barrier, NULL, 2);
+	for (int i = 0; i < RACING_WRITES; i++) {
+		int fd = open_page_owner(O_RDWR);
+		struct record record = { .mode = MODE_INVALID };
+		pthread_t threads[2];
+		ssize_t len;
+
+		ASSERT_GE(fd, 0);
+		for (int j = 0; j < 2; j++) {
+			writes[j].barrier = &barrier;
+			writes[j].fd = fd;
+			writes[j].filter = j ? nid_filter : "mode=handle";
+			ASSERT_EQ(0, pthread_create(&threads[j], NULL,
+						    write_at_barrier,
+						    &writes[j]));
+		}
+		for (int j = 0; j < 2; j++)
+			pthread_join(threads[j], NULL);
+
+		/* The mode of any record, and a page that must not appear. */
+		len = pread(fd, self->buf, RECORD_SIZE, pfn_a);
+		ASSERT_GE(len, 0);
+		if (!len)
+			len = pread(fd, self->buf, RECORD_SIZE, 0);
+		ASSERT_GT(len, 0);
+		self->buf[len] = '\0';
+		parse_record(self->buf, &record);
+		if (record.mode != MODE_HANDLE || record.pfn == pfn_a)
+			lost++;
+		close(fd);
+	}
+	EXPECT_EQ(0, lost);
+}
+
+#define NR_READERS	3
+#define HOTPLUG_CYCLES	10
+
+static bool set_block_state(int block, const char *state)
+{
+	char path[128];
+	bool done;
+	int fd;
+
+	snprintf(path, sizeof(path), MEMORY_BLOCKS_PATH "/memory%d/state",
+		 block);
+	fd = open(path, O_WRONLY);
+	if (fd < 0)
+		return false;
+	done = write(fd, state, strlen(state)) == (ssize_t)strlen(state);
+	close(fd);
+	return done;
+}
+
+/* Blocks of boot memory tend to be in use at the lower end. */
+static int find_removable_block(void)
+{
+	for (int block = 4095; block >= 0; block--) {
+		if (set_block_state(block, "offline"))
+			return set_block_state(block, "online") ? block : -1;
+	}
+
+	return -1;
+}
+
+static void read_for_ever(int mode)
+{
+	static const char * const filters[NR_READERS] = {
+		"mode=stack", "mode=handle", "mode=stack_handle",
+	};
+	int fd = open_page_owner(O_RDWR);
+	static char buf[RECORD_SIZE];
+
+	if (fd < 0 || write_filter(fd, filters[mode]))
+		_exit(1);
+	for (;;) {
+		ssize_t len = read(fd, buf, sizeof(buf));
+
+		if (len < 0)
+			_exit(2);
+		if (!len && lseek(fd, 0, SEEK_SET))
+			_exit(3);
+	}
+}
+
+/* Memory comes and goes below readers of all modes, and none of them dies. */
+TEST_F_TIMEOUT(page_owner, memory_comes_and_goes, 600)
+{
+	int block = find_removable_block();
+	pid_t readers[NR_READERS];
+	int status;
+	int done = 0;
+
+	if (block < 0)
+		SKIP(return, "needs a memory block that can be offlined");
+
+	for (int i = 0; i < NR_READERS; i++) {
+		readers[i] = fork();
+		ASSERT_GE(readers[i], 0);
+		if (!readers[i])
+			read_for_ever(i);
+	}
+	/* A block may be busy at times; what counts is that some went. */
+	for (int i = 0; i < HOTPLUG_CYCLES; i++) {
+		if (!set_block_state(block, "offline"))
+			continue;
+		done++;
+		ASSERT_TRUE(set_block_state(block, "online"));
+	}
+	TH_LOG("block %d went offline %d of %d times", block, done,
+	       HOTPLUG_CYCLES);
+	EXPECT_LT(0, done);
+
+	for (int i = 0; i < NR_READERS; i++) {
+		kill(readers[i], SIGKILL);
+		ASSERT_EQ(readers[i], waitpid(readers[i], &status, 0));
+		EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+			TH_LOG("reader %d: status %#x", i, status);
+	}
+}
+
+static long read_meminfo(const char *key)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
+	long value = -1;
+
+	if (!file)
+		return -1;
+	while (fgets(line, sizeof(line), file)) {
+		if (starts_with(line, key))
+			value = atol(line + strlen(key));
+	}
+	fclose(file);
+	return value;
+}
+
+static bool kernel_has_kasan(void)
+{
+	FILE *file = fopen("/proc/kallsyms", "r");
+	bool found = false;
+	char line[512];
+
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = strstr(line, " kasan_report\n");
+	fclose(file);
+	return found;
+}
+
+#define NR_OPENS	1000
+#define OPEN_ROUNDS	50
+
+/* The state of an open file is at least 32 bytes: 50000 are 1.5 MiB. */
+TEST_F_TIMEOUT(page_owner, open_files_are_freed, 300)
+{
+	struct rlimit limit = { NR_OPENS + 100, NR_OPENS + 100 };
+	static int fds[NR_OPENS];
+	long before = 0, after;
+
+	if (kernel_has_kasan())
+		SKIP(return, "needs a kernel whose slabs show what is freed: no KASAN");
+	if (setrlimit(RLIMIT_NOFILE, &limit))
+		SKIP(return, "needs %d open files", NR_OPENS);
+
+	/* The first round is there to fill caches. */
+	for (int round = 0; round <= OPEN_ROUNDS; round++) {
+		if (round == 1)
+			before = read_meminfo("SUnreclaim:");
+		for (int i = 0; i < NR_OPENS; i++) {
+			fds[i] = open_page_owner(O_RDWR);
+			ASSERT_GE(fds[i], 0);
+			ASSERT_EQ(0, write_filter(fds[i], "mode=handle"));
+		}
+		for (int i = 0; i < NR_OPENS; i++)
+			close(fds[i]);
+	}
+	after = read_meminfo("SUnreclaim:");
+	ASSERT_LT(0, before);
+	TH_LOG("slabs grew by %ld KiB", after - before);
+	EXPECT_LT(after - before, 1024);
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,400 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Test the filter for the handle of a stack, and how filters are removed: what
+ * "handle=" and "nid=all" accept, which pages they let through, and that a search
+ * that finds nothing can be killed.
+ *
+ * The pages are those of a mapping of our own, all populated by one mlock(), so
+ * that they have the same stack. Some may have another one, as those that came
+ * from a list of free pages on another path, so each is asked for its handle.
+ */
+#define _GNU_SOURCE
+#include "kselftest_harness.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include "vm_util.h"
+
+#define PAGE_OWNER_PATH		"/sys/kernel/debug/page_owner"
+/* Larger than any record: the kernel prints at most a page. */
+#define RECORD_SIZE		(256 << 10)
+#define NR_PAGES		64
+/* No depot has that many stacks. */
+#define NO_HANDLE		"4294967295"
+
+FIXTURE(page_owner_handle)
+{
+	unsigned int handle;
+	int pagemap_fd;
+	char *pages;
+	char *buf;
+	int fd;
+};
+
+static int open_page_owner(void)
+{
+	return open(PAGE_OWNER_PATH, O_RDWR | O_CLOEXEC);
+}
+
+/* Return: 0 or errno. */
+static int write_filter(int fd, const char *filter)
+{
+	ssize_t len = strlen(filter);
+	ssize_t ret = write(fd, filter, len);
+
+	if (ret < 0)
+		return errno;
+
+	return ret == len ? 0 : EIO;
+}
+
+static int write_handle(int fd, unsigned int handle)
+{
+	char filter[32];
+
+	snprintf(filter, sizeof(filter), "handle=%u", handle);
+	return write_filter(fd, filter);
+}
+
+/*
+ * Read the record at or after @pfn, with read() at the position if @pfn is -1.
+ * The handle is 0 if the record does not name it.
+ *
+ * Return: whether there is one.
+ */
+static bool read_record(FIXTURE_DATA(page_owner_handle) * self, int fd,
+			long pfn, unsigned long *found, unsigned int *handle)
+{
+	char *line;
+	ssize_t len;
+
+	len = pfn < 0 ? read(fd, self->buf, RECORD_SIZE) :
+			pread(fd, self->buf, RECORD_SIZE, pfn);
+	if (len <= 0)
+		return false;
+	self->buf[len] = '\0';
+
+	line = strstr(self->buf, "\nPFN 0x");
+	if (!line || sscanf(line, "\nPFN 0x%lx ", found) != 1)
+		return false;
+	*handle = 0;
+	line = strstr(self->buf, "\nhandle: ");
+	if (line)
+		sscanf(line, "\nhandle: %u", handle);
+
+	return true;
+}
+
+static unsigned long page_pfn(FIXTURE_DATA(page_owner_handle) * self, int i)
+{
+	return pagemap_get_pfn(self->pagemap_fd, self->pages + i * psize());
+}
+
+/* Whether the filter of @fd lets a page through, and with which handle. */
+static bool page_is_seen(FIXTURE_DATA(page_owner_handle) * self, int fd, int i,
+			 unsigned int *handle)
+{
+	unsigned long pfn, found;
+
+	/* Believe a miss only if the page has not been migrated. */
+	do {
+		pfn = page_pfn(self, i);
+		if (read_record(self, fd, pfn, &found, handle) && found == pfn)
+			return true;
+	} while (page_pfn(self, i) != pfn);
+
+	return false;
+}
+
+FIXTURE_SETUP(page_owner_handle)
+{
+	self->pagemap_fd = -1;
+	self->buf = NULL;
+
+	if (geteuid())
+		SKIP(return, "needs root");
+	self->fd = open_page_owner();
+	if (self->fd < 0 && errno == ENOENT)
+		SKIP(return, "needs debugfs, and page_owner=on on the kernel command line");
+	if (self->fd < 0 && errno == EPERM)
+		SKIP(return, "needs a kernel that is not locked down");
+	ASSERT_GE(self->fd, 0);
+	self->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (self->pagemap_fd < 0)
+		SKIP(return, "needs /proc/self/pagemap");
+	self->buf = malloc(RECORD_SIZE + 1);
+	ASSERT_NE(NULL, self->buf);
+
+	self->pages = mmap(NULL, NR_PAGES * psize(), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->pages);
+	madvise(self->pages, NR_PAGES * psize(), MADV_NOHUGEPAGE);
+	if (mlock(self->pages, NR_PAGES * psize()))
+		SKIP(return, "needs mlock() of %d pages", NR_PAGES);
+
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	ASSERT_TRUE(page_is_seen(self, self->fd, 0, &self->handle));
+	ASSERT_NE(0, self->handle);
+}
+
+FIXTURE_TEARDOWN(page_owner_handle)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+	if (self->pagemap_fd >= 0)
+		close(self->pagemap_fd);
+	free(self->buf);
+}
+
+TEST_F_TIMEOUT(page_owner_handle, selects_the_pages_of_a_stack, 120)
+{
+	unsigned int handle, same = 0;
+	int fd = open_page_owner();
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, write_filter(fd, "mode=handle"));
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	for (int i = 0; i < NR_PAGES; i++) {
+		ASSERT_TRUE(page_is_seen(self, fd, i, &handle));
+		if (handle == self->handle) {
+			same++;
+			EXPECT_TRUE(page_is_seen(self, self->fd, i, &handle));
+		} else {
+			EXPECT_FALSE(page_is_seen(self, self->fd, i, &handle));
+		}
+	}
+	/* The page whose handle it is, if no other. */
+	EXPECT_LT(0, same);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(page_owner_handle, all_records_have_the_handle, 120)
+{
+	unsigned long pfn, records = 0;
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	while (read_record(self, self->fd, -1, &pfn, &handle)) {
+		ASSERT_EQ(self->handle, handle);
+		records++;
+	}
+	EXPECT_LT(0, records);
+}
+
+TEST_F(page_owner_handle, does_not_depend_on_the_mode)
+{
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	ASSERT_EQ(0, write_filter(self->fd, "mode=stack"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+	EXPECT_EQ(0, handle);
+	ASSERT_EQ(0, write_filter(self->fd, "mode=stack_handle"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+	EXPECT_EQ(self->handle, handle);
+}
+
+TEST_F(page_owner_handle, is_removed_by_all)
+{
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=all"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+
+	/* The last one counts. */
+	ASSERT_EQ(0, write_filter(self->fd, "handle=all handle=" NO_HANDLE));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE " handle=all"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+}
+
+TEST_F(page_owner_handle, belongs_to_the_open_file)
+{
+	int fd = open_page_owner();
+	unsigned int handle;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_TRUE(page_is_seen(self, fd, 0, &handle));
+	close(fd);
+}
+
+/* Return: a node with memory on which page 0 is not, or -1. */
+static int other_node(FIXTURE_DATA(page_owner_handle) * self)
+{
+	unsigned int handle;
+	char filter[32];
+
+	for (int nid = 0; nid < 1024; nid++) {
+		int fd = open_page_owner();
+		bool seen;
+
+		snprintf(filter, sizeof(filter), "nid=%d", nid);
+		if (write_filter(fd, filter)) {
+			close(fd);
+			continue;
+		}
+		seen = page_is_seen(self, fd, 0, &handle);
+		close(fd);
+		if (!seen)
+			return nid;
+	}
+
+	return -1;
+}
+
+TEST_F(page_owner_handle, node_filter_is_removed_by_all)
+{
+	int nid = other_node(self);
+	unsigned int handle;
+	char filter[64];
+
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+	if (nid < 0)
+		SKIP(return, "needs two nodes with memory");
+
+	snprintf(filter, sizeof(filter), "nid=%d", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+
+	/* The last one counts. */
+	snprintf(filter, sizeof(filter), "nid=all nid=%d", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+	snprintf(filter, sizeof(filter), "nid=%d nid=all", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+}
+
+/* A page has to pass the filter for nodes and that for handles. */
+TEST_F(page_owner_handle, both_filters_apply)
+{
+	int nid = other_node(self);
+	unsigned int handle;
+	char filter[64];
+
+	if (nid < 0)
+		SKIP(return, "needs two nodes with memory");
+
+	snprintf(filter, sizeof(filter), "handle=%u nid=%d", self->handle, nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_FALSE(page_is_seen(self, self->fd, 0, &handle));
+}
+
+TEST_F(page_owner_handle, bad_values_change_nothing)
+{
+	static const struct {
+		const char *filter;
+		int error;
+	} rows[] = {
+		{ "handle", EINVAL },
+		{ "handle=", EINVAL },
+		{ "handle=0", EINVAL },
+		{ "handle=00", EINVAL },
+		{ "handle=-1", EINVAL },
+		{ "handle=+1", EINVAL },
+		{ "handle=0x1", EINVAL },
+		{ "handle=1,2", EINVAL },
+		{ "handle=1-2", EINVAL },
+		{ "handle=x", EINVAL },
+		{ "handle=All", EINVAL },
+		{ "handle=all,1", EINVAL },
+		{ "handle= 1", EINVAL },
+		{ "handle=4294967296", ERANGE },
+		{ "handle=99999999999999999999", ERANGE },
+		{ "nid=All", EINVAL },
+		{ "nid=all,x", EINVAL },
+		{ "mode=stack handle=" NO_HANDLE " foo", EINVAL },
+		{ "mode=stack nid=all handle=" NO_HANDLE " handle=", EINVAL },
+	};
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		EXPECT_EQ(rows[i].error, write_filter(self->fd, rows[i].filter))
+			TH_LOG("write '%s'", rows[i].filter);
+		EXPECT_TRUE(page_is_seen(self, self->fd, 0, &handle))
+			TH_LOG("'%s' changed the filter", rows[i].filter);
+		EXPECT_EQ(self->handle, handle)
+			TH_LOG("'%s' changed the mode", rows[i].filter);
+	}
+}
+
+static unsigned long long now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+#define NR_KILLS		20
+#define SHORTEST_SEARCH_NS	20000000ULL
+#define MEMORY_TO_SEARCH	(512UL << 20)
+
+/*
+ * A search for a handle that no page has looks at all memory. A task that is
+ * killed in the middle of it must not finish it: it is gone after much less than
+ * what is left to search, which is half of it on average.
+ */
+TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
+{
+	unsigned long long search, start, late = 0;
+	char *memory;
+	int status;
+	pid_t pid;
+
+	memory = mmap(NULL, MEMORY_TO_SEARCH, PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, memory);
+	madvise(memory, MEMORY_TO_SEARCH, MADV_NOHUGEPAGE);
+	madvise(memory, MEMORY_TO_SEARCH, MADV_DONTFORK);
+	memset(memory, 1, MEMORY_TO_SEARCH);
+
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	start = now_ns();
+	ASSERT_EQ(0, pread(self->fd, self->buf, RECORD_SIZE, 0));
+	search = now_ns() - start;
+	if (search < SHORTEST_SEARCH_NS)
+		SKIP(return, "needs memory that takes more than %llu ms to search, not %llu us",
+		     SHORTEST_SEARCH_NS / 1000000, search / 1000);
+
+	for (int i = 0; i < NR_KILLS; i++) {
+		pid = fork();
+		ASSERT_GE(pid, 0);
+		if (!pid) {
+			for (;;)
+				pread(self->fd, self->buf, RECORD_SIZE, 0);
+		}
+		/* At all points of the search, and not in the first one. */
+		usleep((search + search * i / NR_KILLS) / 1000);
+		start = now_ns();
+		kill(pid, SIGKILL);
+		ASSERT_EQ(pid, waitpid(pid, &status, 0));
+		late += now_ns() - start;
+	}
+	TH_LOG("a search takes %llu us, a killed task goes after %llu us",
+	       search / 1000, late / NR_KILLS / 1000);
+	EXPECT_LT(late / NR_KILLS, search / 4);
+	munmap(memory, MEMORY_TO_SEARCH);
+}
+
+TEST_HARNESS_MAIN

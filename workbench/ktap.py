@@ -28,18 +28,20 @@ def kernel_parser():
 
 
 def nested(text):
-    """A test program's own TAP inside a kselftest log: each runner above it prefixed its lines with another `# `."""
+    """The TAP of each test program inside a kselftest log: each runner above it prefixed its lines with another `# `."""
     lines = text.splitlines()
     prefix = ""
     for line in lines:
         if match := re.match(r"((?:# )*)TAP version", line):
             prefix = match[1] if len(match[1]) >= len(prefix) else prefix
-    inner = [line[len(prefix):] for line in lines if line.startswith(prefix)]
-    starts = [number for number, line in enumerate(inner) if line.startswith("TAP version")]
-    if not starts:
-        return []
-    # The parser takes `ok 4 # SKIP why` for a pass without a name.
-    return [re.sub(r"^((?:not )?ok (\d+)) (# SKIP)", r"\1 case \2 \3", line) for line in inner[starts[-1]:]]
+    programs = []
+    for line in (line[len(prefix):] for line in lines if line.startswith(prefix)):
+        if line.startswith("TAP version"):
+            programs.append([])
+        if programs:
+            # The parser takes `ok 4 # SKIP why` for a pass without a name.
+            programs[-1].append(re.sub(r"^((?:not )?ok (\d+)) (# SKIP)", r"\1 case \2 \3", line))
+    return programs
 
 
 def cases(lines, prefix=""):

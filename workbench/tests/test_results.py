@@ -70,11 +70,18 @@ class Ktap(unittest.TestCase):
             self.assertEqual({case.status for case in ktap.cases(text.splitlines(), "empty")}, {"failed"}, text)
 
     def test_kselftest_inside_two_runners(self):
-        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="ok")), "shapes")
+        programs = ktap.nested(KSELFTEST.format(third="ok"))
+        self.assertEqual(len(programs), 1)
+        cases = ktap.cases(programs[0], "shapes")
         self.assertEqual(self.statuses(cases), {"shapes/round": "passed", "shapes/case 2": "skipped", "shapes/flat": "passed"})
         self.assertIn(Case("shapes/case 2", "skipped", "no corners"), cases)
-        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="not ok")), "shapes")
+        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="not ok"))[0], "shapes")
         self.assertEqual(self.statuses(cases)["shapes/flat"], "failed")
+
+    def test_each_program_of_a_kselftest_counts(self):
+        first, second = KSELFTEST.format(third="not ok"), KSELFTEST.format(third="ok")
+        programs = [ktap.cases(program, "shapes") for program in ktap.nested(first + second)]
+        self.assertEqual([self.statuses(cases)["shapes/flat"] for cases in programs], ["failed", "passed"])
 
     def test_log_without_tap(self):
         self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])

@@ -407,7 +407,7 @@ static unsigned int leave_highest_page(FIXTURE_DATA(page_owner_handle) * self)
  */
 TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
 {
-	unsigned long long time, start;
+	unsigned long long time = ~0ULL, start;
 	size_t size = size_to_search();
 	unsigned int handle;
 	struct search *search;
@@ -430,9 +430,13 @@ TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
 	ASSERT_NE(MAP_FAILED, search);
 
 	ASSERT_EQ(0, write_handle(self->fd, handle));
-	start = now_ns();
-	ASSERT_LT(0, pread(self->fd, search->record, sizeof(search->record), 0));
-	time = now_ns() - start;
+	for (int i = 0; i < NR_KILLS; i++) {
+		start = now_ns();
+		ASSERT_LT(0, pread(self->fd, search->record,
+				   sizeof(search->record), 0));
+		if (now_ns() - start < time)
+			time = now_ns() - start;
+	}
 	if (time < SHORTEST_SEARCH_NS)
 		SKIP(return, "needs memory that takes more than %llu us to search, not %llu us",
 		     SHORTEST_SEARCH_NS / 1000, time / 1000);

@@ -172,7 +172,7 @@ class Kernel:
 def series_options():
     """The options that the series itself adds, read from the Kconfig lines of its tree against the base."""
     diff = wb.out(["git", "-C", wb.LINUX, "diff", "base", "series", "--", "*Kconfig*"])
-    return {f"CONFIG_{name}" for name in re.findall(r"^\+\s*(?:menu)?config (\w+)", diff, re.M)}
+    return {f"CONFIG_{name}" for name in re.findall(r"^\+[ \t]*(?:menu)?config (\w+)", diff, re.M)}
 
 
 def known_options(tree):

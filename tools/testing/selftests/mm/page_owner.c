@@ -1444,7 +1444,7 @@ TEST_F_TIMEOUT(page_owner, every_handle_is_listed, 900)
 
 struct race {
 	const char *filters[2];
-	volatile bool stop;
+	bool stop;
 	int fd;
 	bool failed;
 };
@@ -1453,7 +1453,7 @@ static void *race_writer(void *arg)
 {
 	struct race *race = arg;
 
-	for (int i = 0; !race->stop; i = !i) {
+	for (int i = 0; !__atomic_load_n(&race->stop, __ATOMIC_ACQUIRE); i = !i) {
 		ssize_t len = strlen(race->filters[i]);
 
 		if (pwrite(race->fd, race->filters[i], len, 0) != len)
@@ -1509,7 +1509,7 @@ TEST_F_TIMEOUT(page_owner, filter_changes_as_one, 120)
 			TH_LOG("record is\n%s", self->buf);
 		found[record.nid == self->page_b.nid]++;
 	}
-	race.stop = true;
+	__atomic_store_n(&race.stop, true, __ATOMIC_RELEASE);
 	pthread_join(thread, NULL);
 
 	EXPECT_FALSE(race.failed);

@@ -32,7 +32,7 @@ struct filter_row {
 	/* Bit mask of the nodes, 0 if there is no node filter. */
 	unsigned long nodes;
 	/* Number of possible nodes that it takes, if that is not in @nodes. */
-	int possible;
+	unsigned int possible;
 };
 
 #define ACCEPT(string, print_mode, node_bits)				\
@@ -196,11 +196,12 @@ static void text_gives_filter(struct kunit *test)
 	struct page_owner_filter filter = { .print_mode = PAGE_OWNER_PRINT_STACK };
 	struct page_owner_filter earlier = { .print_mode = PAGE_OWNER_PRINT_HANDLE };
 	nodemask_t allowed, expected;
-	int possible, ret;
+	unsigned int possible;
+	int ret;
 
 	possible = max(row->possible, fls_long(row->nodes));
 	if (possible > MAX_NUMNODES)
-		kunit_skip(test, "needs %d possible nodes", possible);
+		kunit_skip(test, "needs %u possible nodes", possible);
 
 	set_nodes(&allowed, 0x3);
 	ret = apply_text(test, &filter, row->text, row->len, &allowed);

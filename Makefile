@@ -83,4 +83,4 @@ bisect: setup-kernel tree
 
 clean:
 	@echo 'removing build/$(if $(ALL),, but for downloads, ccache and the base tree)'
-	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/kselftest build/rootfs; fi
+	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/bench build/kselftest build/rootfs; fi

@@ -3,6 +3,7 @@
 
 benchmark [ID or GROUP ...]      all rows, or some; the table, raw data and plots are in build/bench/
 benchmark --short                what `make check` runs: one boot of each kind, the short rows
+benchmark --ours                 without the base, while something is being written: no ratios, absolute bounds alone
 benchmark --diff FUNCTION        a function's disassembly in both kernels; rows.toml names the objects
 """
 
@@ -28,10 +29,11 @@ SIDES = ("base", "ours")
 RUNS = 3                # boots of each kind and side
 
 
-def both_kernels():
+def built_kernels(sides):
     """The kernels to compare, built; and the modules for each."""
-    kernels.base_tree()
-    found = {"base": kernels.Kernel("default", base=True), "ours": kernels.Kernel("default")}
+    if "base" in sides:
+        kernels.base_tree()
+    found = {side: kernels.Kernel("default", base=side == "base") for side in sides}
     for side, kernel in found.items():
         kernel.build()
         build_modules(side, kernel)
@@ -87,7 +89,7 @@ def boot_all(table, rows, images, runs):
     """
     results, problems = {}, []
     for name, spec in table["boot"].items():
-        jobs = [(side, run) for run in range(runs) for side in SIDES if commands_for(rows, name, side)]
+        jobs = [(side, run) for run in range(runs) for side in images if commands_for(rows, name, side)]
         if not jobs:
             continue
         at_once = os.cpu_count() if spec.get("icount") else 1
@@ -106,7 +108,7 @@ def measured_rows(table, rows, results, bounds):
     found = []
     for row in rows:
         entry = Row(row["id"], row["text"], row["group"], row["unit"], bool(table["boot"][row["boot"]].get("icount")),
-                    bound=bounds.get(row["id"], {}))
+                    bound=bounds.get(row["id"], {}), compared=any(side == "base" for _, side, _ in results))
         for (boot, side, _), outputs in results.items():
             if boot == row["boot"] and row["run"] in outputs:
                 values = bench_table.figures(outputs[row["run"]])
@@ -161,18 +163,18 @@ def chosen(table, names, short):
     return rows
 
 
-def measure(names=(), short=False):
+def measure(names=(), short=False, sides=SIDES):
     """Build, boot, and return the rows, what the guests printed, and the problems."""
     table = bench_table.read_rows()
     bounds = bench_table.read_bounds({row["id"] for row in table["row"]} | static_names(table))
     rows = chosen(table, names, short)
-    both = both_kernels()
+    built = built_kernels(sides)
     build_programs()
-    results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in both.items()}, 1 if short else RUNS)
+    results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, 1 if short else RUNS)
     found = measured_rows(table, rows, results, bounds)
     if not problems:
         proven(next(row for row in found if row.id == "calibrate"))
-    return found + ([] if names else static_rows(table, both, bounds)), results, problems
+    return found + ([] if names or sides != SIDES else static_rows(table, built, bounds)), results, problems
 
 
 def keep(rows, results, lines):
@@ -229,12 +231,13 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--short", action="store_true")
+    parser.add_argument("--ours", action="store_true")
     parser.add_argument("--diff", metavar="FUNCTION")
     args = parser.parse_args()
     if args.diff:
         show_difference(args.diff)
         return
-    rows, results, problems = measure(args.names, args.short)
+    rows, results, problems = measure(args.names, args.short, ("ours",) if args.ours else SIDES)
     lines = heading() + bench_table.table(rows)
     keep(rows, results, lines)
     print("\n".join(lines))

@@ -320,9 +320,9 @@ int cmd_owner(int argc, char **argv)
 
 	if (!node0.next || node1.first < node0.end || node0.next < node1.end)
 		die("node 1 is not inside node 0");
-	/* Fill node 1, the DIMM, and what node 0 has below. */
-	inner = fill(1, 300 * MIB);
-	fill(0, 240 * MIB);
+	/* Fill half of node 1, the DIMM, and some of what node 0 has below. */
+	inner = fill(1, (node1.end - node1.first) / 2 * PAGE);
+	fill(0, (node0.end - node0.first) / 4 * PAGE + (node0.next_end - node0.next) * PAGE);
 	huge = map_anonymous(64 * MIB);
 	bind_node(huge, 64 * MIB, 1);
 	madvise(huge, 64 * MIB, MADV_HUGEPAGE);

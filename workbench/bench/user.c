@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -189,8 +190,12 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+	struct rlimit unlimited = { RLIM_INFINITY, RLIM_INFINITY };
 	size_t i;
 
+	/* Secret memory counts as locked memory, root's as well. */
+	if (setrlimit(RLIMIT_MEMLOCK, &unlimited))
+		die("RLIMIT_MEMLOCK: %s", strerror(errno));
 	for (i = 0; argc > 1 && i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1);

@@ -157,7 +157,7 @@ int cmd_secret(int argc, char **argv)
 {
 	int i;
 
-	for (i = 0; i < 40; i++) {
+	for (i = 0; i < 20; i++) {
 		populate("secretmem", syscall(SYS_memfd_secret, 0), 128);
 		populate("shmem", memfd_create("bench", 0), 128);
 	}
@@ -302,11 +302,17 @@ static struct blocks node_blocks(int node)
 	return blocks;
 }
 
-static char *fill(int node, size_t size)
+/* Memory of a node, by huge pages or never by them. */
+static char *fill(int node, size_t size, int huge)
 {
-	char *area = map_small(size);
+	char *area = huge ? map_anonymous(size + 2 * MIB) : map_small(size);
 
-	bind_node(area, size, node);
+	bind_node(area, huge ? size + 2 * MIB : size, node);
+	if (huge) {
+		area = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
+		if (madvise(area, size, MADV_HUGEPAGE))
+			die("MADV_HUGEPAGE: %s", strerror(errno));
+	}
 	touch(area, size, PAGE);
 	return area;
 }
@@ -320,14 +326,10 @@ int cmd_owner(int argc, char **argv)
 
 	if (!node0.next || node1.first < node0.end || node0.next < node1.end)
 		die("node 1 is not inside node 0");
-	/* Fill half of node 1, the DIMM, and some of what node 0 has below. */
-	inner = fill(1, (node1.end - node1.first) / 2 * PAGE);
-	fill(0, (node0.end - node0.first) / 4 * PAGE + (node0.next_end - node0.next) * PAGE);
-	huge = map_anonymous(64 * MIB);
-	bind_node(huge, 64 * MIB, 1);
-	madvise(huge, 64 * MIB, MADV_HUGEPAGE);
-	huge = (char *)(((uintptr_t)huge + 2 * MIB - 1) & ~(2 * MIB - 1));
-	touch(huge, 62 * MIB, PAGE);
+	inner = fill(1, 16 * MIB, 0);
+	/* Half of node 1; the DIMM, and some of what node 0 has below. */
+	huge = fill(1, (node1.end - node1.first) / 2 * PAGE, 1);
+	fill(0, (node0.end - node0.first) / 4 * PAGE + (node0.next_end - node0.next) * PAGE, 1);
 
 	owner_records("stack_record", "", inner, 16 * MIB, PAGE);
 	owner_records("handle_record", "mode=handle", inner, 16 * MIB, PAGE);

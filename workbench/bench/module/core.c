@@ -192,7 +192,7 @@ static long calibrate(const struct bench_loop *loop)
 }
 
 static const struct bench_loop core_loops[] = {
-	{ .name = "calibrate", .ops = 1000000, .samples = 64, .loop = calibrate },
+	{ .name = "calibrate", .ops = 1000000, .samples = 15, .loop = calibrate },
 };
 
 static int __init bench_init(void)

@@ -9,6 +9,7 @@ TERMINALS = {"svg": "svg size 1000,{height} font 'sans,11' background 'white'", 
 RATIOS = """
 set title "Instructions, ours / base (1 = the same)"
 set logscale x
+set format x "%g"
 set grid x
 set xrange [{low}:{high}]
 set yrange [{rows}.6:-0.6]
@@ -23,7 +24,8 @@ plot '{data}' using (1):0:(1):2:($0-0.35):($0+0.35) with boxxyerror lc rgb '#447
 LATENCY = """
 set title "Populating secret memory: time of a page's first touch, {boot}"
 set logscale x 2
-set xlabel "ns, less than"
+set format x "%g"
+set xlabel "us, less than"
 set ylabel "pages of 16384"
 set grid
 set style data steps
@@ -34,7 +36,7 @@ plot {plots}
 def gnuplot(text, path, height):
     """Draw one plot in each format; what gnuplot says of an error ends the command."""
     for kind, terminal in TERMINALS.items():
-        script = f"set terminal {terminal.format(height=height)}\nset output '{path}.{kind}'\nset encoding utf8\n{text}"
+        script = f"set terminal {terminal.format(height=height)}\nset output '{path}.{kind}'\nset encoding utf8\nset termoption noenhanced\n{text}"
         path.with_suffix(".gp").write_text(script)
         wb.run(["gnuplot", path.with_suffix(".gp")], f"bench-plot-{path.name}.log", f"drawing {path.name}.{kind}")
 
@@ -61,7 +63,7 @@ def draw_latency(results, folder):
         if boot == "smp2" and run == 0 and steps:
             data = folder / f"latency-{side}.dat"
             data.write_text("".join(f"{limit} {number}\n" for limit, number in steps))
-            plots.append(f"'{data}' using 1:2 with histeps title '{side}' lw 2")
+            plots.append(f"'{data}' using ($1/1000):2 with histeps title '{side}' lw 2")
     if plots:
         gnuplot(LATENCY.format(boot="2 CPUs", plots=", ".join(plots)), folder / "latency", 500)
 

@@ -12,6 +12,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 
@@ -26,7 +27,8 @@ from ktap import Case
 
 OUT = wb.BUILD / "bench"
 SIDES = ("base", "ours")
-RUNS = 3                # boots of each kind and side
+COUNTED_RUNS = 2        # boots of a kind and side where instructions are counted: they repeat
+TIMED_RUNS = 3          # and where time is taken
 
 
 def built_kernels(sides):
@@ -70,7 +72,7 @@ def boot_once(name, spec, side, image, run, commands, symbols):
     boot = guests.Boot(kernel=image, name=f"bench-{name}-{side}-{run}", machine=spec["machine"], append=spec.get("append", ""),
                        jobs=("bench",), files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
                        binaries={**modules, "bench-user": OUT / "bench-user"}, icount=spec.get("icount", False),
-                       taint=guests.TAINT_TEST | guests.TAINT_MODULE, timeout=600)
+                       taint=guests.TAINT_TEST | guests.TAINT_MODULE, timeout=900)
     outcome = guests.run(boot)
     outputs = {command: outcome.text(f"bench/{number}") for number, command in enumerate(commands, 1)}
     return outputs, [f"{boot.name}: {problem} (log {outcome.console})" for problem in outcome.problems]
@@ -82,13 +84,14 @@ def commands_for(rows, boot, side):
     return list(dict.fromkeys(wanted))
 
 
-def boot_all(table, rows, images, runs):
+def boot_all(table, rows, images, short):
     """Every boot that the rows need: {(boot, side, run): {command: output}}, and the problems.
 
     Where instructions are counted both sides run at once: load does not move them. What is timed runs alone.
     """
     results, problems = {}, []
     for name, spec in table["boot"].items():
+        runs = 1 if short else COUNTED_RUNS if spec.get("icount") else TIMED_RUNS
         jobs = [(side, run) for run in range(runs) for side in images if commands_for(rows, name, side)]
         if not jobs:
             continue
@@ -170,7 +173,7 @@ def measure(names=(), short=False, sides=SIDES):
     rows = chosen(table, names, short)
     built = built_kernels(sides)
     build_programs()
-    results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, 1 if short else RUNS)
+    results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, short)
     found = measured_rows(table, rows, results, bounds)
     if not problems:
         proven(next(row for row in found if row.id == "calibrate"))
@@ -182,7 +185,7 @@ def keep(rows, results, lines):
     raw = OUT / "raw"
     shutil.rmtree(raw, ignore_errors=True)
     raw.mkdir(parents=True)
-    commands = []
+    commands = [shlex.join(kernels.Kernel("default", base=side == "base").make("bzImage")) + "\n" for side in SIDES]
     for (boot, side, run), outputs in results.items():
         folder = raw / f"{boot}-{side}-{run}"
         folder.mkdir()

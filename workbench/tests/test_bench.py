@@ -160,6 +160,41 @@ class Files(unittest.TestCase):
                 self.assertIn(told, self.dies(bench_table.read_bounds, {"pair"}, path))
 
 
+class Choice(unittest.TestCase):
+    TABLE = {"boot": {"plain": {}, "owner": {}}, "row": [
+        {"id": "calibrate", "group": "calibration", "boot": "plain", "run": "loop calibrate", "short": True},
+        {"id": "a", "group": "one", "boot": "plain", "run": "user x", "short": True},
+        {"id": "b", "group": "one", "boot": "plain", "run": "user x"},
+        {"id": "c", "group": "two", "boot": "owner", "run": "loop new", "only": "ours"}]}
+
+    def chosen(self, names, short=False):
+        return [entry["id"] for entry in benchmarks.chosen(self.TABLE, names, short)]
+
+    def test_by_id_group_and_boot(self):
+        self.assertEqual(self.chosen([]), ["calibrate", "a", "b", "c"])
+        self.assertEqual(self.chosen([], short=True), ["calibrate", "a"])
+        self.assertEqual(self.chosen(["b"]), ["calibrate", "b"])
+        self.assertEqual(self.chosen(["two"]), ["calibrate", "c"])
+        self.assertEqual(self.chosen(["plain"]), ["calibrate", "a", "b"])
+
+    def test_an_unknown_name_is_refused(self):
+        with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+            self.chosen(["z"])
+
+    def test_a_call_is_made_once_and_only_where_it_can(self):
+        rows = self.TABLE["row"]
+        self.assertEqual(benchmarks.commands_for(rows, "plain", "base"), ["loop calibrate", "user x"])
+        self.assertEqual(benchmarks.commands_for(rows, "owner", "base"), [])
+        self.assertEqual(benchmarks.commands_for(rows, "owner", "ours"), ["loop new"])
+
+    def test_ticks_that_are_no_instructions_stop_everything(self):
+        for values in ([], [2.1], [2.0, 1.9]):
+            calibration = row(values, [])
+            with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
+                benchmarks.proven(calibration)
+        benchmarks.proven(row([2.0], [2.00002]))
+
+
 class Table(unittest.TestCase):
     def test_a_line_has_everything(self):
         lines = bench_table.table([row([250, 250], [251, 251], ratio=1.000)])

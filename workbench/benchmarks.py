@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run the benchmark: base and patched kernel with one config and compiler, the same programs in the same guest.
 
-benchmark [ID or GROUP ...]      all rows, or some; the table, raw data and plots are in build/bench/
+benchmark [NAME ...]             all rows, or some: by id, group or boot, or `static`; table, raw data and plots: build/bench/
 benchmark --short                what `make check` runs: one boot of each kind, the short rows
 benchmark --ours                 without the base, while something is being written: no ratios, absolute bounds alone
 benchmark --diff FUNCTION        a function's disassembly in both kernels; rows.toml names the objects
@@ -159,11 +159,14 @@ def proven(row):
 
 def chosen(table, names, short):
     """The rows that are asked for by id, group or boot; the calibration is always among them."""
-    rows = [row for row in table["row"] if (row.get("short") or not short) and
-            (not names or row["id"] == "calibrate" or {row["id"], row["group"], row["boot"]} & set(names))]
-    if names and len(rows) < 2:
-        wb.die(f"no row {' '.join(names)}; rows.toml has their ids, groups and boots")
-    return rows
+    wanted = set(names) - {"static"}
+    known = {row[key] for row in table["row"] for key in ("id", "group", "boot")}
+    if wanted - known:
+        wb.die(f"no row {' '.join(sorted(wanted - known))}; rows.toml has their ids, groups and boots")
+    if names and not wanted:
+        return []
+    return [row for row in table["row"] if (row.get("short") or not short) and
+            (not wanted or row["id"] == "calibrate" or {row["id"], row["group"], row["boot"]} & wanted)]
 
 
 def measure(names=(), short=False, sides=SIDES):
@@ -175,9 +178,11 @@ def measure(names=(), short=False, sides=SIDES):
     build_programs()
     results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, short)
     found = measured_rows(table, rows, results, bounds)
-    if not problems:
+    if rows and not problems:
         proven(next(row for row in found if row.id == "calibrate"))
-    return found + ([] if names or sides != SIDES else static_rows(table, built, bounds)), results, problems
+    if sides == SIDES and (not names or "static" in names):
+        found += static_rows(table, built, bounds)
+    return found, results, problems
 
 
 def keep(rows, results, lines):

@@ -176,6 +176,8 @@ class Choice(unittest.TestCase):
         self.assertEqual(self.chosen(["b"]), ["calibrate", "b"])
         self.assertEqual(self.chosen(["two"]), ["calibrate", "c"])
         self.assertEqual(self.chosen(["plain"]), ["calibrate", "a", "b"])
+        self.assertEqual(self.chosen(["static"]), [])
+        self.assertEqual(self.chosen(["static", "b"]), ["calibrate", "b"])
 
     def test_an_unknown_name_is_refused(self):
         with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):

@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export KERNEL ACCEL DEBIAN_MIRROR FORCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-full lint shell tree refresh kernel mbox bisect clean base-tree rootfs kselftest setup-%
+.PHONY: help demo check check-full lint shell tree refresh kernel mbox bisect clean base-tree rootfs kselftest bench setup-%
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -21,6 +21,8 @@ help:
 	'  make check-full        check, and every config, boot line and prefix; goes on where it was stopped (hours)' \
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
+	'' \
+	'  make bench             base and patched kernel side by side: instructions, times, sizes; table and plots (25 min) [R="ROW ..."]' \
 	'' \
 	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
 	'  make refresh           build/linux back into patches/ and the new files' \
@@ -66,6 +68,9 @@ check: setup-kernel setup-lint setup-mbox tree rootfs kselftest
 check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
 	@$(W)/check --full $(T)
 
+bench: setup-kernel setup-guest setup-bench tree rootfs
+	@$(W)/benchmark $(R)
+
 lint: setup-lint tree
 	@$(W)/lint
 
@@ -78,4 +83,4 @@ bisect: setup-kernel tree
 
 clean:
 	@echo 'removing build/$(if $(ALL),, but for downloads, ccache and the base tree)'
-	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/kselftest build/rootfs; fi
+	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/bench build/kselftest build/rootfs; fi

@@ -29,6 +29,7 @@ PROBLEMS = re.compile(
     r"|unreferenced object|Unable to mount root|Out of memory: Killed|Unknown symbol")
 
 TAINT_TEST = 1 << 18    # set by KUnit, and the only taint that is expected
+TAINT_MODULE = 1 << 12  # a module from outside the tree, such as the benchmark's
 
 
 @dataclass
@@ -58,6 +59,9 @@ class Boot:
     timeout: int = 300
     kselftests: bool = False
     shell: bool = False
+    binaries: dict = field(default_factory=dict)    # /job/NAME -> path of a file to be copied
+    icount: bool = False                            # count instructions: a tick of the clock is one
+    taint: int = TAINT_TEST                         # what may taint the kernel
 
 
 def archive(folder, target):
@@ -83,6 +87,8 @@ def initrd(boot, folder):
         (job / "shell").touch()
     for name, text in boot.files.items():
         (job / name).write_text(text)
+    for name, path in boot.binaries.items():
+        shutil.copy2(path, job / name)
     archive(stage, folder / "job.cpio")
     parts = [wb.BUILD / "rootfs" / "root.cpio.zst"]
     if boot.kselftests:
@@ -119,10 +125,15 @@ def accelerator(kernel):
     return tcg
 
 
+# One virtual nanosecond an instruction, and no waiting: the guest's clocks and its time stamp counter count instructions.
+ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu", "max,la57=off"]
+
+
 def command(boot, image, folder):
     """QEMU's command line."""
+    how = ICOUNT if boot.icount else accelerator(boot.kernel)
     append = f"console=ttyS0 {HONEST if not boot.shell else 'panic=-1 kunit.autorun=0'} {boot.append}".strip()
-    words = ["qemu-system-x86_64", *accelerator(boot.kernel), *machines.arguments(boot.machine), "-nodefaults",
+    words = ["qemu-system-x86_64", *how, *machines.arguments(boot.machine), "-nodefaults",
              "-display", "none", "-no-reboot", "-kernel", str(boot.kernel), "-initrd", str(image), "-append", append,
              "-device", "virtio-serial,bus=pcie.0", "-chardev", f"file,id=results,path={folder}/results.tar",
              "-device", "virtserialport,chardev=results,name=results", "-device", "virtio-rng-pci,bus=pcie.0"]
@@ -160,7 +171,7 @@ def judge(outcome, boot, in_time):
         outcome.problems.append("the guest left no results")
         return
     taint = int(outcome.text("tainted") or -1)
-    if taint & ~TAINT_TEST:
+    if taint & ~boot.taint:
         outcome.problems.append(f"the kernel is tainted: {taint}")
     for job in boot.jobs:
         status = outcome.text(f"{job}.status").strip()

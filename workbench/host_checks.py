@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import benchmarks
 import bisecting
 import kernels
 import ktap
@@ -134,6 +135,7 @@ CHECKS = [
     ("tools-mm", "page-owner", page_owner_tools, False),
     ("static", "workbench", static_checks.sparse_and_warnings, False),
     ("off", "workbench", object_code, False),
+    ("bench", "workbench", benchmarks.short_cases, False),
     ("bisect", "workbench", bisecting.every_prefix, True),
     ("arches", "workbench", other_architectures, True),
     *((name, "page-owner", functools.partial(kunit_py, name), True) for name in KUNIT_PY),

@@ -22,12 +22,26 @@ CXL = ["-object", "memory-backend-ram,id=cxl0,size=256M", "-object", "memory-bac
        "-device", "cxl-type3,bus=port1,volatile-memdev=cxl1,id=memory1,sn=0xa1",
        "-M", "cxl-fmw.0.targets.0=bridge0,cxl-fmw.0.size=512M,cxl-fmw.1.targets.0=bridge1,cxl-fmw.1.size=512M"]
 
+def bench(node_size):
+    """One CPU, to count instructions on. The DIMM lies behind a hole and belongs to node 0 again, so that node 1 lies inside
+    node 0's span; off line, it is the block that memory hotplug is measured with."""
+    return ["-smp", "1", "-m", f"{2 * node_size}M,slots=2,maxmem=16G",
+            "-object", f"memory-backend-ram,id=ram0,size={node_size}M",
+            "-object", f"memory-backend-ram,id=ram1,size={node_size}M",
+            "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1",
+            "-object", "memory-backend-ram,id=ram2,size=128M", "-device", "pc-dimm,id=dimm0,memdev=ram2,node=0"]
+
+
 MACHINES = {
     # name: (machine type and its options, further arguments)
     "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
     "numa": ("q35", NUMA),
     "interleaved": ("q35", DIMMS),
     "small": ("q35", ["-smp", "2", "-m", "1G"]),
+    "bench": ("q35", bench(512)),
+    "bench-2G": ("q35", bench(1024)),
+    **{f"smp{cpus}": ("q35", ["-smp", str(cpus), "-m", "2G"]) for cpus in (1, 2, 4, 8)},
+    "smp2-6G": ("q35", ["-smp", "2", "-m", "6G"]),
 }
 
 

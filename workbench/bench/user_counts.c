@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Programs whose instructions are counted: faults, fork, memory hotplug, secret memory, page_owner. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "user.h"
+
+/* Anonymous memory: a fault per 4 KiB page, its unmapping, and a fault per 2 MiB page. */
+int cmd_faults(int argc, char **argv)
+{
+	enum { SAMPLES = 100, PAGES = 256, HUGE_SIZE = 2 * MIB };
+	uint64_t start;
+	char *area;
+	int i;
+
+	for (i = 0; i < SAMPLES; i++) {
+		area = map_small(PAGES * PAGE);
+		start = ticks();
+		touch(area, PAGES * PAGE, PAGE);
+		print_sample("fault", PAGES, ticks() - start);
+		start = ticks();
+		munmap(area, PAGES * PAGE);
+		print_sample("unmap", PAGES, ticks() - start);
+	}
+	for (i = 0; i < SAMPLES / 4; i++) {
+		area = map_anonymous(2 * HUGE_SIZE);
+		madvise(area, 2 * HUGE_SIZE, MADV_HUGEPAGE);
+		area = (char *)(((uintptr_t)area + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1UL));
+		start = ticks();
+		touch(area, 1, PAGE);
+		print_sample("huge_fault", 1, ticks() - start);
+		munmap(area, HUGE_SIZE);
+	}
+	return 0;
+}
+
+static void child(int execute)
+{
+	if (execute)
+		execl("/proc/self/exe", "user", "nothing", NULL);
+	_exit(execute);
+}
+
+static void fork_once(const char *figure, int execute)
+{
+	uint64_t start = ticks();
+	int status;
+	pid_t pid = fork();
+
+	if (!pid)
+		child(execute);
+	if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+		die("%s: the child ended with %#x", figure, status);
+	print_sample(figure, 1, ticks() - start);
+}
+
+/* fork + exit of a process with 4 MiB of touched memory, and fork + exec + exit. */
+int cmd_forks(int argc, char **argv)
+{
+	char *area = map_small(4 * MIB);
+	int i;
+
+	setvbuf(stdout, malloc(1 << 16), _IOFBF, 1 << 16);
+	touch(area, 4 * MIB, PAGE);
+	for (i = 0; i < 100; i++)
+		fork_once("fork", 0);
+	for (i = 0; i < 50; i++)
+		fork_once("exec", 1);
+	return 0;
+}
+
+static int write_state(const char *path, const char *state)
+{
+	int fd = open(path, O_WRONLY), done;
+
+	if (fd < 0)
+		return -1;
+	done = write(fd, state, strlen(state));
+	close(fd);
+	return done < 0 ? -1 : 0;
+}
+
+/* The first memory block that is off line; the machine has a DIMM for this. */
+static char *offline_block(void)
+{
+	static char path[128];
+	char state[16] = "";
+	glob_t found;
+	size_t i;
+	FILE *file;
+
+	if (glob("/sys/devices/system/memory/memory*/state", 0, NULL, &found))
+		die("no memory blocks in sysfs");
+	for (i = 0; i < found.gl_pathc; i++) {
+		file = fopen(found.gl_pathv[i], "r");
+		if (file && fscanf(file, "%15s", state) == 1 && !strcmp(state, "offline")) {
+			snprintf(path, sizeof(path), "%s", found.gl_pathv[i]);
+			fclose(file);
+			return path;
+		}
+		if (file)
+			fclose(file);
+	}
+	die("no memory block is off line");
+}
+
+static void change_block(const char *path, const char *state, const char *figure)
+{
+	uint64_t start = busy_ticks();
+
+	if (write_state(path, state))
+		die("%s to %s: %s", state, path, strerror(errno));
+	print_sample(figure, 1, busy_ticks() - start);
+}
+
+int cmd_hotplug(int argc, char **argv)
+{
+	char *path = offline_block();
+	int i;
+
+	busy_start();
+	for (i = 0; i < 16; i++) {
+		change_block(path, "online_movable", "online");
+		change_block(path, "offline", "offline");
+	}
+	busy_stop();
+	return 0;
+}
+
+static void populate(const char *figure, int fd, long pages)
+{
+	uint64_t start;
+	char *area;
+
+	if (fd < 0 || ftruncate(fd, pages * PAGE))
+		die("%s: %s", figure, strerror(errno));
+	area = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (area == MAP_FAILED)
+		die("%s: mmap: %s", figure, strerror(errno));
+	start = ticks();
+	touch(area, pages * PAGE, PAGE);
+	print_sample(figure, pages, ticks() - start);
+	munmap(area, pages * PAGE);
+	close(fd);
+}
+
+/* Populate secret memory and, to compare, shared memory; a fault per page. */
+int cmd_secret(int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < 20; i++) {
+		populate("secretmem", syscall(SYS_memfd_secret, 0), 128);
+		populate("shmem", memfd_create("bench", 0), 128);
+	}
+	return 0;
+}
+
+/*
+ * page_owner. The machine is bench-owner: node 1 lies inside node 0's span, in
+ * front of a hole of 3 GiB and a DIMM that is node 0's again. A read is placed by
+ * lseek() to a PFN and then costs the search from there and one record. Taking
+ * the cost of the same record, read at its own PFN, off leaves the search.
+ */
+enum { BLOCK_PAGES = 512, SECTION_PAGES = 32768 };
+
+static char record[4096];
+
+static int owner_open(const char *filter)
+{
+	int fd = open("/sys/kernel/debug/page_owner", O_RDWR);
+
+	if (fd < 0)
+		die("page_owner: %s", strerror(errno));
+	if (*filter && write(fd, filter, strlen(filter)) != (ssize_t)strlen(filter))
+		die("page_owner: %s: %s", filter, strerror(errno));
+	return fd;
+}
+
+/* One read from a PFN on; returns the PFN of the record, 0 at the end. */
+static uint64_t owner_read(int fd, uint64_t pfn, uint64_t *used)
+{
+	unsigned long found;
+	uint64_t start;
+	ssize_t got;
+	char *at;
+
+	if (lseek(fd, pfn, SEEK_SET) != (off_t)pfn)
+		die("page_owner: lseek: %s", strerror(errno));
+	start = ticks();
+	got = read(fd, record, sizeof(record) - 1);
+	*used = ticks() - start;
+	if (got < 0)
+		die("page_owner: read: %s", strerror(errno));
+	record[got] = 0;
+	if (!got)
+		return 0;
+	at = strstr(record, "PFN ");
+	if (!at || sscanf(at, "PFN %lx", &found) != 1)
+		die("page_owner: a record without PFN: %.100s", record);
+	return found;
+}
+
+static int by_value(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* Records of pages of ours, one after the other; skips over pages that are not where they should be. */
+static void owner_records(const char *figure, const char *filter, char *area, size_t size, size_t step)
+{
+	size_t nr = size / step, i;
+	uint64_t *pfns = calloc(nr, sizeof(*pfns)), used;
+	int fd = owner_open(filter), taken = 0;
+
+	for (i = 0; i < nr; i++)
+		pfns[i] = pfn_of(area + i * step);
+	qsort(pfns, nr, sizeof(*pfns), by_value);
+	for (i = 1; i < nr && taken < 200; i++) {
+		/* From behind the record before: a huge page has tails to be stepped over. */
+		if (pfns[i] != pfns[i - 1] + step / PAGE)
+			continue;
+		if (owner_read(fd, pfns[i - 1] + 1, &used) != pfns[i])
+			continue;
+		print_sample(figure, 1, used);
+		taken++;
+	}
+	if (taken < 10)
+		die("%s: only %d pages have a record where it should be", figure, taken);
+	free(pfns);
+	close(fd);
+}
+
+/* The search from a PFN to the record that is found, which must not lie below `least`. */
+static uint64_t owner_search(int fd, const char *figure, uint64_t from, uint64_t least)
+{
+	uint64_t far, near, pfn = owner_read(fd, from, &far);
+
+	if (pfn < least)
+		die("%s: a record at PFN %#lx, below %#lx", figure, (unsigned long)pfn, (unsigned long)least);
+	if (owner_read(fd, pfn, &near) != pfn)
+		die("%s: the record at PFN %#lx is gone", figure, (unsigned long)pfn);
+	return far > near ? far - near : 0;
+}
+
+static void owner_end(const char *figure, const char *filter, uint64_t from)
+{
+	int fd = owner_open(filter), i;
+	uint64_t used;
+
+	for (i = 0; i < 15; i++) {
+		if (owner_read(fd, from, &used))
+			die("%s: a record, where none should be: %.100s", figure, record);
+		print_sample(figure, 1, used);
+	}
+	close(fd);
+}
+
+/* A node's blocks of memory in sysfs: the first and the last one's PFN, and the block after a gap. */
+struct blocks {
+	uint64_t first, end;		/* of the first run of blocks */
+	uint64_t next, next_end;	/* of the second one; 0 if there is none */
+};
+
+static struct blocks node_blocks(int node)
+{
+	struct blocks blocks = { 0 };
+	unsigned long size, nr[1024];
+	char pattern[80];
+	size_t count = 0, i;
+	glob_t found;
+	FILE *file = fopen("/sys/devices/system/memory/block_size_bytes", "r");
+
+	if (!file || fscanf(file, "%lx", &size) != 1)
+		die("no block_size_bytes");
+	fclose(file);
+	snprintf(pattern, sizeof(pattern), "/sys/devices/system/node/node%d/memory[0-9]*", node);
+	if (glob(pattern, 0, NULL, &found))
+		die("node %d has no memory blocks", node);
+	for (i = 0; i < found.gl_pathc && count < ARRAY_SIZE(nr); i++)
+		nr[count++] = strtoul(strrchr(found.gl_pathv[i], 'y') + 1, NULL, 10);
+	qsort(nr, count, sizeof(*nr), by_value);
+	size /= PAGE;
+	blocks.first = nr[0] * size;
+	for (i = 1; i < count && nr[i] == nr[i - 1] + 1; i++)
+		;
+	blocks.end = (nr[i - 1] + 1) * size;
+	if (i < count) {
+		blocks.next = nr[i] * size;
+		blocks.next_end = (nr[count - 1] + 1) * size;
+	}
+	return blocks;
+}
+
+/* Memory of a node, by huge pages or never by them. */
+static char *fill(int node, size_t size, int huge)
+{
+	char *area = huge ? map_anonymous(size + 2 * MIB) : map_small(size);
+
+	bind_node(area, huge ? size + 2 * MIB : size, node);
+	if (huge) {
+		area = (char *)(((uintptr_t)area + 2 * MIB - 1) & ~(2 * MIB - 1));
+		if (madvise(area, size, MADV_HUGEPAGE))
+			die("MADV_HUGEPAGE: %s", strerror(errno));
+	}
+	touch(area, size, PAGE);
+	return area;
+}
+
+int cmd_owner(int argc, char **argv)
+{
+	struct blocks node0 = node_blocks(0), node1 = node_blocks(1);
+	uint64_t hole, both;
+	char *inner, *huge;
+	int fd, i;
+
+	if (!node0.next || node1.first < node0.end || node0.next < node1.end)
+		die("node 1 is not inside node 0");
+	inner = fill(1, 16 * MIB, 0);
+	/* Half of node 1; the DIMM, and some of what node 0 has below. */
+	huge = fill(1, (node1.end - node1.first) / 2 * PAGE, 1);
+	fill(0, (node0.end - node0.first) / 4 * PAGE + (node0.next_end - node0.next) * PAGE, 1);
+
+	owner_records("stack_record", "", inner, 16 * MIB, PAGE);
+	owner_records("handle_record", "mode=handle", inner, 16 * MIB, PAGE);
+	owner_records("nid_record", "nid=1 mode=handle", inner, 16 * MIB, PAGE);
+	owner_records("huge_record", "nid=1 mode=handle", huge, 62 * MIB, 2 * MIB);
+
+	/* Behind node 1 there is nothing for it, but node 0's DIMM. */
+	owner_end("end_filtered", "nid=1 mode=handle", node1.end);
+	owner_end("end_unfiltered", "", node0.next_end);
+
+	/* All of node 0 below node 1 lies outside of node 1's span. */
+	fd = owner_open("nid=1 mode=handle");
+	for (i = 0; i < 15; i++)
+		print_sample("foreign_node", 1, owner_search(fd, "foreign_node", 1, node1.first));
+	close(fd);
+
+	/* From node 1's start: its blocks and the hole; from its end: the hole alone. */
+	fd = owner_open("nid=0 mode=handle");
+	for (i = 0; i < 15; i++) {
+		hole = owner_search(fd, "absent_sections", node1.end, node0.next);
+		both = owner_search(fd, "foreign_blocks", node1.first, node0.next);
+		print_sample("absent_sections", (node0.next - node1.end) / SECTION_PAGES, hole);
+		print_sample("foreign_blocks", (node1.end - node1.first) / BLOCK_PAGES, both > hole ? both - hole : 0);
+	}
+	close(fd);
+	return 0;
+}

@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Programs whose time and events are taken, on several CPUs: populating memory, bystanders, scaling. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "user.h"
+
+static int cpus(void)
+{
+	return sysconf(_SC_NPROCESSORS_ONLN);
+}
+
+static void pin(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	if (sched_setaffinity(0, sizeof(set), &set))
+		die("cannot run on CPU %d: %s", cpu, strerror(errno));
+}
+
+static const char *const events[] = {
+	"direct_map_level2_splits", "direct_map_level3_splits",
+	"direct_map_level2_collapses", "direct_map_level3_collapses",
+};
+
+static char *map_file(const char *kind, size_t size)
+{
+	int fd = !strcmp(kind, "secretmem") ? syscall(SYS_memfd_secret, 0) : memfd_create("bench", 0);
+	char *area;
+
+	if (fd < 0 || ftruncate(fd, size))
+		die("%s: %s", kind, strerror(errno));
+	area = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (area == MAP_FAILED)
+		die("%s: mmap: %s", kind, strerror(errno));
+	return area;
+}
+
+static int by_value(const void *left, const void *right)
+{
+	float a = *(const float *)left, b = *(const float *)right;
+
+	return (a > b) - (a < b);
+}
+
+/* The time of each page's first touch, as mean, quantiles and a histogram by powers of two. */
+static void print_latency(float *ns, long nr)
+{
+	double sum = 0;
+	unsigned long limit;
+	long i, below;
+
+	qsort(ns, nr, sizeof(*ns), by_value);
+	for (i = 0; i < nr; i++)
+		sum += ns[i];
+	print_figure("ns_mean", sum / nr);
+	print_figure("ns_median", ns[nr / 2]);
+	print_figure("ns_p99", ns[nr * 99 / 100]);
+	print_figure("ns_max", ns[nr - 1]);
+	for (i = 0, limit = 1024; i < nr; limit *= 2) {
+		for (below = i; i < nr && ns[i] < limit; i++)
+			;
+		printf("H latency %lu %ld\n", limit, i - below);
+	}
+}
+
+static volatile int stop;
+
+static void *run_nothing(void *unused)
+{
+	while (!stop)
+		;
+	return NULL;
+}
+
+/* Threads of ours on all other CPUs: a flush of the TLB reaches only CPUs that are not idle. */
+static pthread_t *start_others(void *(*run)(void *), int nr)
+{
+	pthread_t *threads = calloc(nr, sizeof(*threads));
+	int i;
+
+	stop = 0;
+	for (i = 0; i < nr; i++)
+		if (pthread_create(&threads[i], NULL, run, (void *)(uintptr_t)(i + 1)))
+			die("no thread: %s", strerror(errno));
+	return threads;
+}
+
+static void end_others(pthread_t *threads, int nr)
+{
+	int i;
+
+	stop = 1;
+	for (i = 0; i < nr; i++)
+		pthread_join(threads[i], NULL);
+	free(threads);
+}
+
+/* populate KIND MIB: touch each page of a file of secret or shared memory; events are per page of 4 KiB. */
+int cmd_populate(int argc, char **argv)
+{
+	long nr = strtol(argv[2], NULL, 10) * (MIB / PAGE), i;
+	uint64_t before[ARRAY_SIZE(events)], ipis;
+	float *ns = calloc(nr, sizeof(*ns));
+	int others = cpus() - 1;
+	pthread_t *threads;
+	double start, now;
+	char *area;
+
+	touch((char *)ns, nr * sizeof(*ns), PAGE);
+	area = map_file(argv[1], nr * PAGE);
+	pin(0);
+	threads = start_others(run_nothing, others);
+	for (i = 0; i < (long)ARRAY_SIZE(events); i++)
+		before[i] = vmstat(events[i]);
+	/* A flush of kernel addresses counts as a call, one of user addresses as a TLB shootdown. */
+	ipis = interrupts("TLB") + interrupts("CAL");
+	start = ns_now();
+	for (i = 0; i < nr; i++) {
+		area[i * PAGE] = 1;
+		now = ns_now();
+		ns[i] = now - start;
+		start = now;
+	}
+	print_figure("ipis", (double)(interrupts("TLB") + interrupts("CAL") - ipis) / nr);
+	munmap(area, nr * PAGE);
+	for (i = 0; i < (long)ARRAY_SIZE(events); i++)
+		print_figure(events[i], vmstat(events[i]) - before[i]);
+	end_others(threads, others);
+	print_latency(ns, nr);
+	return 0;
+}
+
+/* Work that needs the TLB: reads one word of each of many pages, round and round. */
+static uint64_t work_done[64][8];
+
+static void *tlb_work(void *number)
+{
+	enum { PAGES = 512 };
+	volatile char *area = map_small(PAGES * PAGE);
+	uint64_t *done = work_done[(uintptr_t)number % ARRAY_SIZE(work_done)];
+	int i;
+
+	pin((uintptr_t)number);
+	touch(area, PAGES * PAGE, PAGE);
+	while (!stop) {
+		for (i = 0; i < PAGES; i++)
+			(void)area[i * PAGE];
+		__atomic_fetch_add(done, 1, __ATOMIC_RELAXED);
+	}
+	munmap((void *)area, PAGES * PAGE);
+	return NULL;
+}
+
+static uint64_t work_sum(void)
+{
+	uint64_t sum = 0;
+	size_t i;
+
+	for (i = 0; i < ARRAY_SIZE(work_done); i++)
+		sum += __atomic_load_n(work_done[i], __ATOMIC_RELAXED);
+	return sum;
+}
+
+/*
+ * bystander KIND MIB: how much slower others' work gets while one thread populates memory. The populating thread
+ * is busy in both phases, so that on a host with fewer CPUs than the guest both phases share them alike.
+ */
+int cmd_bystander(int argc, char **argv)
+{
+	size_t size = strtoul(argv[2], NULL, 10) * MIB;
+	int others = cpus() - 1;
+	double alone, together, start;
+	pthread_t *threads;
+	uint64_t work;
+	char *area;
+
+	if (others < 1)
+		die("bystander: needs two CPUs");
+	pin(0);
+	threads = start_others(tlb_work, others);
+	usleep(200000);
+	work = work_sum();
+	start = ns_now();
+	while (ns_now() < start + 1e9)
+		;
+	alone = (work_sum() - work) / (ns_now() - start);
+	area = map_file(argv[1], size);
+	work = work_sum();
+	start = ns_now();
+	touch(area, size, PAGE);
+	together = (work_sum() - work) / (ns_now() - start);
+	end_others(threads, others);
+	print_figure("slowdown", alone / together);
+	munmap(area, size);
+	return 0;
+}
+
+static pthread_barrier_t barrier;
+static size_t each;
+
+static void *fault_work(void *number)
+{
+	char *area = map_small(each);
+
+	pin((uintptr_t)number);
+	pthread_barrier_wait(&barrier);
+	touch(area, each, PAGE);
+	pthread_barrier_wait(&barrier);
+	munmap(area, each);
+	return NULL;
+}
+
+/* scaling MIB: anonymous faults of a thread on each CPU, MIB of memory each; nanoseconds per fault and CPU. */
+int cmd_scaling(int argc, char **argv)
+{
+	int others = cpus() - 1;
+	pthread_t *threads;
+	double start, ns;
+	char *area;
+
+	each = strtoul(argv[1], NULL, 10) * MIB;
+	pthread_barrier_init(&barrier, NULL, others + 1);
+	threads = start_others(fault_work, others);
+	area = map_small(each);
+	pin(0);
+	pthread_barrier_wait(&barrier);
+	start = ns_now();
+	touch(area, each, PAGE);
+	pthread_barrier_wait(&barrier);
+	ns = ns_now() - start;
+	end_others(threads, others);
+	munmap(area, each);
+	print_figure("ns_fault", ns / (each / PAGE));
+	return 0;
+}

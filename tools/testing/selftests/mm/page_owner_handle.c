@@ -473,7 +473,8 @@ TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
 	}
 	TH_LOG("%d of %d searches of %llu us were cut short", cut, NR_KILLS,
 	       time / 1000);
-	EXPECT_LE(NR_KILLS / 4, cut);
+	/* How many depends on the load; a search that cannot be killed has 0. */
+	EXPECT_LT(0, cut);
 	munmap(search, sizeof(*search));
 	munmap(pages, NR_PAGES * psize());
 	munmap(memory, size);

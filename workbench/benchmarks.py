@@ -111,7 +111,7 @@ def measured_rows(table, rows, results, bounds):
     found = []
     for row in rows:
         entry = Row(row["id"], row["text"], row["group"], row["unit"], bool(table["boot"][row["boot"]].get("icount")),
-                    bound=bounds.get(row["id"], {}), compared=any(side == "base" for _, side, _ in results))
+                    bound=bounds.get(row["id"], {}), allowed=row["spread"], compared=any(side == "base" for _, side, _ in results))
         for (boot, side, _), outputs in results.items():
             if boot == row["boot"] and row["run"] in outputs:
                 values = bench_table.figures(outputs[row["run"]])

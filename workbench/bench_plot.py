@@ -26,7 +26,7 @@ set title "Populating secret memory: time of a page's first touch, {boot}"
 set logscale x 2
 set format x "%g"
 set xlabel "us, less than"
-set ylabel "pages of 16384"
+set ylabel "pages"
 set grid
 set style data steps
 plot {plots}
@@ -36,7 +36,8 @@ plot {plots}
 def gnuplot(text, path, height):
     """Draw one plot in each format; what gnuplot says of an error ends the command."""
     for kind, terminal in TERMINALS.items():
-        script = f"set terminal {terminal.format(height=height)}\nset output '{path}.{kind}'\nset encoding utf8\nset termoption noenhanced\n{text}"
+        script = (f"set terminal {terminal.format(height=height)}\nset output '{path}.{kind}'\nset encoding utf8\n"
+                  f"set termoption noenhanced\n{text}")
         path.with_suffix(".gp").write_text(script)
         wb.run(["gnuplot", path.with_suffix(".gp")], f"bench-plot-{path.name}.log", f"drawing {path.name}.{kind}")
 

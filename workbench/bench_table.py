@@ -10,7 +10,7 @@ import wb
 
 FILES = wb.TOP / "workbench" / "bench"
 REPEATABLE = 0.01       # instruction counts of one kernel may differ by this between boots
-ROW_KEYS = {"id", "text", "group", "boot", "run", "figure", "unit", "short", "only"}
+ROW_KEYS = {"id", "text", "group", "boot", "run", "figure", "unit", "short", "only", "spread"}
 BOUND_KEYS = {"ratio", "max", "pending"}
 
 
@@ -24,6 +24,7 @@ class Row:
     counted: bool = True                    # instructions, or a static figure: it has to repeat
     values: dict = field(default_factory=lambda: {"base": [], "ours": []})
     bound: dict = field(default_factory=dict)
+    allowed: float = REPEATABLE             # how far the runs of one side may lie apart
     compared: bool = True                   # the base was run, so that a ratio is to be expected
 
     def value(self, side):
@@ -60,7 +61,7 @@ class Row:
     def mark(self):
         """The last column: ok within the bound, OUTSIDE, pending, or nothing without a bound."""
         spread = self.spread()
-        unsteady = "UNSTEADY" if self.counted and spread is not None and spread > REPEATABLE else ""
+        unsteady = "UNSTEADY" if self.counted and spread is not None and spread > self.allowed else ""
         if not self.bound:
             return unsteady
         if self.outside():
@@ -96,6 +97,7 @@ def read_rows(path=FILES / "rows.toml"):
         seen.add(row["id"])
         row.setdefault("figure", row["run"].split()[-1])
         row.setdefault("unit", "insn")
+        row.setdefault("spread", REPEATABLE)
     return table
 
 

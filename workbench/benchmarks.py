@@ -61,8 +61,8 @@ def build_programs():
     OUT.mkdir(parents=True, exist_ok=True)
     program = OUT / "bench-user"
     sources = sorted(bench_table.FILES.glob("user*.c"))
-    wb.run(["gcc", "-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-static", "-pthread", "-o", program, *sources],
-           "bench-user.log", "building the benchmark's programs")
+    flags = ["-O2", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Werror", "-static", "-pthread"]
+    wb.run(["gcc", *flags, "-o", program, *sources], "bench-user.log", "building the benchmark's programs")
     return program
 
 
@@ -108,10 +108,10 @@ def boot_all(table, rows, images, short):
 
 def measured_rows(table, rows, results, bounds):
     """The rows of the table from what the guests printed."""
-    found = []
+    found, compared = [], any(side == "base" for _, side, _ in results)
     for row in rows:
         entry = Row(row["id"], row["text"], row["group"], row["unit"], bool(table["boot"][row["boot"]].get("icount")),
-                    bound=bounds.get(row["id"], {}), compared=any(side == "base" for _, side, _ in results))
+                    bound=bounds.get(row["id"], {}), allowed=row["spread"], compared=compared)
         for (boot, side, _), outputs in results.items():
             if boot == row["boot"] and row["run"] in outputs:
                 values = bench_table.figures(outputs[row["run"]])

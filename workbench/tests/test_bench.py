@@ -112,6 +112,9 @@ class Bounds(unittest.TestCase):
 
     def test_what_does_not_repeat_is_marked(self):
         self.assertEqual(row([250, 254], [250, 250], ratio=1.000).mark(), "UNSTEADY")
+        rough = row([250, 254], [250, 250], ratio=1.000)
+        rough.allowed = 0.1
+        self.assertEqual(rough.mark(), "ok")
         timed = row([250, 254], [250, 250])
         timed.counted = False
         self.assertEqual(timed.mark(), "")

@@ -15,10 +15,18 @@ CXL = ["-object", "memory-backend-ram,id=cxl0,size=256M", "-object", "memory-bac
        "-device", "cxl-type3,bus=port1,volatile-memdev=cxl1,id=memory1,sn=0xa1",
        "-M", "cxl-fmw.0.targets.0=bridge0,cxl-fmw.0.size=512M,cxl-fmw.1.targets.0=bridge1,cxl-fmw.1.size=512M"]
 
+# Two more nodes, of memory alone. With memmap=512M$2G on the command line the kernel does not use it: such a node can
+# exist and has nothing, and what tests private nodes can plug the memory.
+PRIVATE = ["-smp", "2,sockets=2", "-m", "2560M",
+           *[word for node, size in enumerate(("1G", "1G", "256M", "256M"))
+             for word in ("-object", f"memory-backend-ram,id=ram{node},size={size}",
+                          "-numa", f"node,nodeid={node},memdev=ram{node}" + (f",cpus={node}" if node < 2 else ""))]]
+
 MACHINES = {
     # name: (machine type and its options, further arguments)
     "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
     "numa": ("q35", NUMA),
+    "private": ("q35", PRIVATE),
     "small": ("q35", ["-smp", "2", "-m", "1G"]),
 }
 

@@ -21,6 +21,7 @@
 
 struct module;
 struct private_node;
+struct seq_file;
 
 /**
  * enum private_node_state - what a node id is to the registry
@@ -46,7 +47,8 @@ enum private_node_state {
 
 /*
  * Features: services of mm/ that an owner lets act on its memory. All of them
- * are off by default.
+ * are off by default. They are recorded; which of them are heeded is said in
+ * Documentation/mm/private_nodes.rst.
  */
 /* User space may name the node in a memory policy and migrate to and from it */
 #define PRIVATE_NODE_USER	BIT(0)
@@ -125,6 +127,17 @@ static __always_inline bool node_is_private(int nid)
 {
 	return private_nodes_enabled() && nid >= 0 && nid < MAX_NUMNODES &&
 	       node_isset(nid, private_nodes_mask);
+}
+
+/**
+ * private_nodes_have_memory - does any private node have memory online?
+ *
+ * Context: Any; device_hotplug_lock makes the answer stable.
+ * Return: true if one has.
+ */
+static inline bool private_nodes_have_memory(void)
+{
+	return num_node_state(N_MEMORY_PRIVATE) > 0;
 }
 
 /**
@@ -247,6 +260,9 @@ int private_node_set_features(struct private_node *pn, unsigned long features,
  * If the caller has requested a resource for a range, it must not be
  * IORESOURCE_BUSY, as for add_memory_driver_managed().
  *
+ * Calls that add, remove or release for the same node must not overlap; the
+ * owner sees to that.
+ *
  * Context: Process, may sleep. Takes device_hotplug_lock.
  * Return: 0, or
  * * -EINVAL: no range, or one that is empty or not aligned
@@ -267,18 +283,19 @@ int private_node_add_memory(struct private_node *pn,
  *
  * Takes the memory offline, which migrates pages in use to ordinary nodes,
  * and removes it. Either all of it is gone afterwards, or none. The node
- * stays claimed.
+ * stays claimed. As for all memory, a page in ZONE_MOVABLE that cannot be moved
+ * for the moment is waited for, until there is a signal; an owner frees its
+ * own pages first.
  *
  * Context: Process, may sleep. Takes device_hotplug_lock.
  * Return: 0, or
  * * -EINVAL: no range, or one that is empty, not aligned, or not memory of
  *   this node
- * * -EBUSY: a page can neither be freed nor migrated
+ * * -EBUSY: a page in a kernel zone can neither be freed nor migrated
  * * -EINTR: a signal is pending
  * * -ENOMEM
  * * what a memory or node notifier returned
- * * -EOPNOTSUPP: the kernel is built without private nodes or without
- *   CONFIG_MEMORY_HOTREMOVE
+ * * -EOPNOTSUPP: the kernel is built without private nodes
  */
 int private_node_remove_memory(struct private_node *pn,
 			       const struct range *ranges,
@@ -302,6 +319,14 @@ enum private_node_state private_node_state(int nid);
  */
 unsigned long private_node_features(int nid);
 
+/**
+ * private_node_report_meminfo - the lines of /proc/meminfo
+ * @m: where they go
+ *
+ * Context: Process.
+ */
+void private_node_report_meminfo(struct seq_file *m);
+
 #else /* CONFIG_PRIVATE_NODES */
 
 static __always_inline bool private_nodes_enabled(void)
@@ -310,6 +335,11 @@ static __always_inline bool private_nodes_enabled(void)
 }
 
 static __always_inline bool node_is_private(int nid)
+{
+	return false;
+}
+
+static inline bool private_nodes_have_memory(void)
 {
 	return false;
 }
@@ -374,6 +404,8 @@ static inline unsigned long private_node_features(int nid)
 {
 	return 0;
 }
+
+static inline void private_node_report_meminfo(struct seq_file *m) {}
 
 #endif /* CONFIG_PRIVATE_NODES */
 

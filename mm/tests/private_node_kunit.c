@@ -1181,8 +1181,17 @@ static bool check_entry(struct kunit *test, const struct entry *e, const struct 
 	return true;
 }
 
-enum { MASK_NULL, MASK_OWN, MASK_OTHER, MASK_BOTH, MASK_MIXED, MASK_ORDINARY, MASK_EMPTY,
-       MASK_ALL, NR_MASKS };
+enum {
+	MASK_NULL,
+	MASK_OWN,
+	MASK_OTHER,
+	MASK_BOTH,
+	MASK_MIXED,
+	MASK_ORDINARY,
+	MASK_EMPTY,
+	MASK_ALL,
+	NR_MASKS
+};
 
 static nodemask_t *make_mask(struct fixture *f, int kind, nodemask_t *mask)
 {
@@ -1832,10 +1841,11 @@ static void chaos_alloc(struct allocator *a, int slot)
 	int context = draw(a, NR_CONTEXTS);
 	struct chaos *c = a->c;
 	struct fixture *f = c->f;
+	const int nids[] = { f->owners[0].nid, f->owners[1].nid, f->ordinary };
 	nodemask_t mask;
 	struct request r = {
 		.gfp = gfps[draw(a, ARRAY_SIZE(gfps))] | __GFP_NOWARN,
-		.nid = (int[]){ f->owners[0].nid, f->owners[1].nid, f->ordinary }[draw(a, 3)],
+		.nid = nids[draw(a, ARRAY_SIZE(nids))],
 		.nodemask = make_mask(f, draw(a, NR_MASKS), &mask),
 	};
 	unsigned int flags;
@@ -1921,7 +1931,7 @@ static void every_page_has_an_owner(struct chaos *c, const struct owner *o)
 			page = pfn_to_page(pfn);
 			entry = xa_load(&c->owners, pfn);
 			if (PageBuddy(page)) {
-				nr_wrong += entry != NULL;
+				nr_wrong += !!entry;
 				pfn += 1UL << buddy_order(page);
 			} else if (entry) {
 				pfn += 1UL << xa_to_value(entry);

@@ -23,6 +23,7 @@
 #include <linux/numa_spm.h>
 #include <linux/printk.h>
 #include <linux/private_node.h>
+#include <linux/private_node_admin.h>
 #include <linux/range.h>
 #include <linux/string.h>
 

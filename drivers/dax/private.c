@@ -22,6 +22,7 @@
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
+#include <linux/private_node_admin.h>
 #include <linux/range.h>
 #include <linux/slab.h>
 #include <linux/string.h>

@@ -193,6 +193,8 @@ static bool node_zones(int nid, struct zones *zones, char *others, size_t size)
 	size_t len = 0;
 
 	memset(zones, 0, sizeof(*zones));
+	/* What CPUs have counted for themselves is in the sums then. */
+	write_file("/proc/sys/vm/stat_refresh", "1");
 	if (read_file("/proc/zoneinfo", buf, sizeof(buf)) < 0)
 		return false;
 	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n")) {
@@ -235,7 +237,7 @@ static bool node_zones(int nid, struct zones *zones, char *others, size_t size)
 					"%d %s %s %lu\n", node, zone, key,
 					value);
 		}
-		if (len >= size)
+		if (others && len >= size)
 			return false;
 	}
 	return true;
@@ -517,6 +519,12 @@ FIXTURE_SETUP(dax)
 			self->second = &self->device[i];
 	self->nid = self->first->target_node;
 	self->hook = !access(HOOK "/alloc", F_OK);
+	/*
+	 * The first memory hotplug of any kind since boot computes watermarks
+	 * again, from a little less than boot did: do that one here.
+	 */
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_TRUE(traces(&self->before));
 }
 

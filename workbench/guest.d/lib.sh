@@ -104,3 +104,13 @@ node_idle() {
 	managed=$(node_pages "$1" managed)
 	[ "$managed" -gt 0 ] && [ "$(node_pages "$1" free)" -eq "$managed" ]
 }
+
+# builtin_kmem: tell libkmod, which daxctl asks to load the module kmem, that it is in the kernel.
+builtin_kmem() {
+	local modules
+	modules=/lib/modules/$(uname -r)
+	mkdir -p "$modules"
+	echo kernel/drivers/dax/kmem.ko >"$modules/modules.builtin"
+	: >"$modules/modules.order"
+	depmod
+}

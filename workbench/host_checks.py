@@ -20,7 +20,8 @@ import wb
 from ktap import Case
 
 # What an allocation or a free runs through. With every option of the series off they have to be the base's.
-HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolicy.o", "mm/vmscan.o"]
+HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolicy.o", "mm/vmscan.o", "mm/page-writeback.o",
+       "mm/show_mem.o", "mm/util.o", "mm/khugepaged.o", "mm/memory_hotplug.o", "kernel/cgroup/cpuset.o"]
 
 
 def tool_tests():

@@ -31,12 +31,31 @@ def bench(node_size):
             "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1",
             "-object", "memory-backend-ram,id=ram2,size=128M", "-device", "pc-dimm,id=dimm0,memdev=ram2,node=0"]
 
+# Two more nodes, of memory alone. With memmap=512M$2G on the command line the kernel does not use it: such a node can
+# exist and has nothing, and what tests private nodes can plug the memory.
+PRIVATE = ["-smp", "2,sockets=2", "-m", "2560M",
+           *[word for node, size in enumerate(("1G", "1G", "256M", "256M"))
+             for word in ("-object", f"memory-backend-ram,id=ram{node},size={size}",
+                          "-numa", f"node,nodeid={node},memdev=ram{node}" + (f",cpus={node}" if node < 2 else ""))]]
+
+# Memory of its own on a node without CPU, above 4 GiB, for boots that make it soft-reserved: memmap=768M%4G-1+0xefffffff.
+SOFT = ["-smp", "2", "-m", "2816M",
+        "-object", "memory-backend-ram,id=ram0,size=2G", "-object", "memory-backend-ram,id=ram1,size=768M",
+        "-numa", "node,nodeid=0,memdev=ram0,cpus=0-1", "-numa", "node,nodeid=1,memdev=ram1"]
+
+# A node without CPU and memory, and a DIMM in it that ACPI hot-adds when its driver starts.
+DIMM = ["-smp", "2", "-m", "2G,slots=1,maxmem=4G",
+        "-object", "memory-backend-ram,id=ram0,size=2G", "-object", "memory-backend-ram,id=ram1,size=512M",
+        "-numa", "node,nodeid=0,memdev=ram0,cpus=0-1", "-numa", "node,nodeid=1", "-device", "pc-dimm,memdev=ram1,node=1"]
 
 MACHINES = {
     # name: (machine type and its options, further arguments)
     "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
     "numa": ("q35", NUMA),
     "interleaved": ("q35", DIMMS),
+    "private": ("q35", PRIVATE),
+    "dimm": ("q35", DIMM),
+    "soft": ("q35", SOFT),
     "small": ("q35", ["-smp", "2", "-m", "1G"]),
     "bench": ("q35", bench(512)),
     "bench-2G": ("q35", bench(1024)),

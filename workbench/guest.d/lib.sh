@@ -71,3 +71,46 @@ tap_check() {
 	echo "$word $tap_count $name" >&3
 	echo "$word $tap_count $name"
 }
+
+# in_list FILE NODES: is this what a file of /sys/devices/system/node says, such as has_memory?
+in_list() {
+	[ "$(cat "/sys/devices/system/node/$1")" = "$2" ]
+}
+
+# kernel_said TEXT: is there a line in the kernel log that contains it?
+kernel_said() {
+	dmesg | grep -qF -- "$1"
+}
+
+# dax_attr DEVICE FILE VALUE: does an attribute of a dax device have this value?
+dax_attr() {
+	[ "$(cat "/sys/bus/dax/devices/$1/$2")" = "$3" ]
+}
+
+# dax_driver DEVICE NAME: is this its driver?
+dax_driver() {
+	[ "$(basename "$(readlink "/sys/bus/dax/devices/$1/driver")")" = "$2" ]
+}
+
+# node_pages NODE WORD: a figure of all zones of a node, such as free or managed, in pages.
+node_pages() {
+	awk -v node="$1," -v word="$2" '$1 == "Node" { mine = $2 == node }
+		mine && ($1 == word || $1 == "pages" && $2 == word) { sum += $NF } END { print sum + 0 }' /proc/zoneinfo
+}
+
+# node_idle NODE: does it have memory, all of it free?
+node_idle() {
+	local managed
+	managed=$(node_pages "$1" managed)
+	[ "$managed" -gt 0 ] && [ "$(node_pages "$1" free)" -eq "$managed" ]
+}
+
+# builtin_kmem: tell libkmod, which daxctl asks to load the module kmem, that it is in the kernel.
+builtin_kmem() {
+	local modules
+	modules=/lib/modules/$(uname -r)
+	mkdir -p "$modules"
+	echo kernel/drivers/dax/kmem.ko >"$modules/modules.builtin"
+	: >"$modules/modules.order"
+	depmod
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The memory of private nodes: who may add some, and how an owner adds and
+ * removes it.
+ *
+ * What kind of memory a node has was decided by the registry before the first
+ * byte is added, hence memory hotplug looks only at the node. Whoever onlines
+ * a memory block of a private node, and in which zone, it is private.
+ *
+ * See include/linux/private_node.h for the interface and
+ * Documentation/mm/private_nodes.rst for the concept.
+ *
+ * Locking: device_hotplug_lock, as for all memory hotplug.
+ */
+#define pr_fmt(fmt) "private_node: " fmt
+
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/node.h>
+#include <linux/private_node.h>
+#include <linux/range.h>
+#include <linux/sched.h>
+
+#include "private_node.h"
+
+/**
+ * private_node_check_add - may the caller add memory to this node?
+ * @nid: the node
+ *
+ * Context: Process, under device_hotplug_lock, which has to be held until the
+ * memory is there.
+ * Return: 0, also for an ordinary node; -EBUSY: the node has an owner who is
+ * not the caller; -ENOMEM: no memory for the zonelists.
+ */
+int private_node_check_add(int nid)
+{
+	struct private_node *pn;
+
+	if (!node_is_private(nid))
+		return 0;
+
+	pn = private_node_find(nid);
+	if (pn && private_node_has_owner(pn) && pn->adder != current) {
+		pr_info("%s[%d] cannot add memory to node %d of %s\n",
+			current->comm, task_pid_nr(current), nid, pn->name);
+		return -EBUSY;
+	}
+	return private_zonelists_alloc();
+}
+
+static int private_ranges_check(const struct range *ranges,
+				unsigned int nr_ranges)
+{
+	const u64 block = memory_block_size_bytes();
+	unsigned int i;
+
+	if (!nr_ranges)
+		return -EINVAL;
+	for (i = 0; i < nr_ranges; i++) {
+		if (ranges[i].end < ranges[i].start ||
+		    !IS_ALIGNED(ranges[i].start, block) ||
+		    !IS_ALIGNED(ranges[i].end + 1, block))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int private_block_online(struct memory_block *mem, void *arg)
+{
+	int ret;
+
+	mem->online_type = MMOP_ONLINE_MOVABLE;
+	ret = device_online(&mem->dev);
+	/* 1: somebody else was faster, say udev */
+	return ret < 0 ? ret : 0;
+}
+
+static int private_range_add(struct private_node *pn, const struct range *range)
+{
+	int ret;
+
+	lock_device_hotplug();
+	pn->adder = current;
+	unlock_device_hotplug();
+
+	ret = __add_memory_driver_managed(pn->nid, range->start,
+					  range_len(range), pn->res_name,
+					  MHP_NONE, MMOP_OFFLINE);
+
+	lock_device_hotplug();
+	pn->adder = NULL;
+	unlock_device_hotplug();
+	return ret;
+}
+
+int private_node_add_memory(struct private_node *pn,
+			    const struct range *ranges, unsigned int nr_ranges)
+{
+	unsigned int i, added;
+	int ret, undone;
+
+	ret = private_ranges_check(ranges, nr_ranges);
+	if (ret)
+		return ret;
+
+	for (added = 0; added < nr_ranges; added++) {
+		ret = private_range_add(pn, &ranges[added]);
+		if (ret)
+			goto undo;
+	}
+
+	lock_device_hotplug();
+	for (i = 0; i < nr_ranges && !ret; i++)
+		ret = walk_memory_blocks(ranges[i].start, range_len(&ranges[i]),
+					 NULL, private_block_online);
+	unlock_device_hotplug();
+	if (!ret)
+		return 0;
+
+undo:
+	if (added) {
+		undone = offline_and_remove_memory_ranges(ranges, added);
+		if (undone)
+			pr_warn("node %d keeps memory that could not be added completely: %pe\n",
+				pn->nid, ERR_PTR(undone));
+	}
+	return ret;
+}
+EXPORT_SYMBOL_GPL(private_node_add_memory);
+
+struct private_count {
+	int nid;
+	u64 size;
+};
+
+static int private_block_count(struct memory_block *mem, void *arg)
+{
+	struct private_count *count = arg;
+
+	if (mem->nid == count->nid)
+		count->size += memory_block_size_bytes();
+	return 0;
+}
+
+/* Are the ranges memory of the node, each block of them? */
+static int private_ranges_check_node(int nid, const struct range *ranges,
+				     unsigned int nr_ranges)
+{
+	unsigned int i;
+	int ret = 0;
+
+	lock_device_hotplug();
+	for (i = 0; i < nr_ranges && !ret; i++) {
+		struct private_count count = { .nid = nid };
+
+		walk_memory_blocks(ranges[i].start, range_len(&ranges[i]),
+				   &count, private_block_count);
+		if (count.size != range_len(&ranges[i]))
+			ret = -EINVAL;
+	}
+	unlock_device_hotplug();
+	return ret;
+}
+
+int private_node_remove_memory(struct private_node *pn,
+			       const struct range *ranges,
+			       unsigned int nr_ranges)
+{
+	int ret;
+
+	ret = private_ranges_check(ranges, nr_ranges);
+	if (!ret)
+		ret = private_ranges_check_node(pn->nid, ranges, nr_ranges);
+	if (!ret)
+		ret = offline_and_remove_memory_ranges(ranges, nr_ranges);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(private_node_remove_memory);
+
+static int private_node_notify(struct notifier_block *self,
+			       unsigned long action, void *arg)
+{
+	const int nid = ((struct node_notify *)arg)->nid;
+	struct private_node *pn;
+
+	if (!node_is_private(nid))
+		return NOTIFY_OK;
+
+	switch (action) {
+	case NODE_ADDED_FIRST_MEMORY:
+		pr_info("node %d has memory\n", nid);
+		break;
+	case NODE_REMOVED_LAST_MEMORY:
+		pr_info("node %d has no memory any more\n", nid);
+		pn = private_node_find(nid);
+		if (pn && pn->ops && pn->ops->released)
+			pn->ops->released(nid);
+		break;
+	}
+	return NOTIFY_OK;
+}
+
+static int __init private_hotplug_init(void)
+{
+	hotplug_node_notifier(private_node_notify, DEFAULT_CALLBACK_PRI);
+	return 0;
+}
+core_initcall(private_hotplug_init);

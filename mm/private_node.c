@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The registry of private NUMA nodes: which nodes are private, who owns them,
+ * and which services may act on them. It decides; that no ordinary request
+ * gets their memory is the work of mm/private_zonelist.c, and that their
+ * memory comes and goes is that of mm/private_hotplug.c.
+ *
+ * See include/linux/private_node.h for the interface and
+ * Documentation/mm/private_nodes.rst for the concept.
+ *
+ * Locking: device_hotplug_lock, which also orders the adding and removing of
+ * memory against the decision. What is read without it are private_nodes_mask
+ * and the masks of features, bit by bit: a bit of a node does not change while
+ * the node has memory.
+ */
+#define pr_fmt(fmt) "private_node: " fmt
+
+#include <linux/cpumask.h>
+#include <linux/ctype.h>
+#include <linux/device.h>
+#include <linux/export.h>
+#include <linux/init.h>
+#include <linux/list.h>
+#include <linux/memory.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/private_node.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/topology.h>
+
+#include "private_node.h"
+
+/*
+ * Enabled by the first private node and never disabled. private_nodes_mask has
+ * no bit that matters before: the key is enabled first.
+ */
+DEFINE_STATIC_KEY_FALSE(private_nodes_key);
+EXPORT_SYMBOL_GPL(private_nodes_key);
+
+/* The decision: written under device_hotplug_lock or at boot, read anywhere */
+nodemask_t private_nodes_mask __read_mostly;
+EXPORT_SYMBOL_GPL(private_nodes_mask);
+
+/* As private_nodes_mask, one for each bit of PRIVATE_NODE_FEATURES */
+static nodemask_t private_feature_masks[const_ilog2(PRIVATE_NODE_FEATURES) + 1] __read_mostly;
+
+/* All reserved and claimed nodes; protected by device_hotplug_lock */
+static LIST_HEAD(private_nodes);
+
+/* What private_node_reserve() was told, until there is a slab allocator */
+static struct {
+	struct range window;
+	unsigned long features;
+} private_reservations[MAX_NUMNODES] __initdata;
+
+static bool private_features_valid(unsigned long features)
+{
+	if (features & ~PRIVATE_NODE_FEATURES)
+		return false;
+	return !(features & PRIVATE_NODE_DEMOTION) ||
+	       features & PRIVATE_NODE_RECLAIM;
+}
+
+static void private_features_set(int nid, unsigned long features)
+{
+	int bit;
+
+	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
+		if (features & BIT(bit))
+			node_set(nid, private_feature_masks[bit]);
+		else
+			node_clear(nid, private_feature_masks[bit]);
+	}
+}
+
+unsigned long private_node_features(int nid)
+{
+	unsigned long features = 0;
+	int bit;
+
+	if (!node_is_private(nid))
+		return 0;
+	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
+		if (node_isset(nid, private_feature_masks[bit]))
+			features |= BIT(bit);
+	}
+	return features;
+}
+EXPORT_SYMBOL_GPL(private_node_features);
+
+static bool private_name_valid(const char *name)
+{
+	size_t i;
+
+	if (!name || !*name)
+		return false;
+	for (i = 0; name[i]; i++) {
+		if (i == PRIVATE_NODE_NAME_MAX || !isascii(name[i]) ||
+		    !isprint(name[i]) || name[i] == '(' || name[i] == ')')
+			return false;
+	}
+	return true;
+}
+
+static bool private_desc_valid(const struct private_node_desc *desc)
+{
+	return private_name_valid(desc->name) && desc->adistance > 0 &&
+	       private_features_valid(desc->features);
+}
+
+static int private_block_of_node(struct memory_block *mem, void *arg)
+{
+	return mem->nid == *(int *)arg ? -EEXIST : 0;
+}
+
+/*
+ * Blocks that are offline count: they would come online as what the node is
+ * then. The caller holds device_hotplug_lock.
+ */
+bool private_node_has_memory(int nid)
+{
+	return node_present_pages(nid) ||
+	       for_each_memory_block(&nid, private_block_of_node);
+}
+
+static bool private_node_has_cpus(int nid)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (cpu_to_node(cpu) == nid)
+			return true;
+	}
+	return false;
+}
+
+/* The caller holds device_hotplug_lock. */
+struct private_node *private_node_find(int nid)
+{
+	struct private_node *pn;
+
+	list_for_each_entry(pn, &private_nodes, list) {
+		if (pn->nid == nid)
+			return pn;
+	}
+	return NULL;
+}
+
+bool private_node_has_owner(const struct private_node *pn)
+{
+	return pn->name[0];
+}
+
+/* Returns the object of a node that nobody else has, or an ERR_PTR(). */
+static struct private_node *
+private_node_claim_locked(int nid, const struct private_node_desc *desc,
+			  bool *was_ordinary)
+{
+	struct private_node *pn = private_node_find(nid), *new = NULL;
+
+	if (pn && private_node_has_owner(pn))
+		return ERR_PTR(-EBUSY);
+	if (private_node_has_memory(nid) || private_node_has_cpus(nid))
+		return ERR_PTR(-EBUSY);
+
+	if (!pn) {
+		new = kzalloc_obj(*new);
+		if (!new)
+			return ERR_PTR(-ENOMEM);
+		new->nid = nid;
+		/* Boot may have had no memory for the object. */
+		new->reserved = node_is_private(nid);
+		pn = new;
+	}
+
+	if (desc->ops && !try_module_get(desc->owner)) {
+		kfree(new);
+		return ERR_PTR(-ENODEV);
+	}
+
+	strscpy(pn->name, desc->name);
+	snprintf(pn->res_name, sizeof(pn->res_name), "System RAM (%s)",
+		 desc->name);
+	pn->adistance = desc->adistance;
+	pn->ops = desc->ops;
+	pn->owner = desc->ops ? desc->owner : NULL;
+	private_features_set(nid, desc->features);
+
+	if (new)
+		list_add_tail(&new->list, &private_nodes);
+	*was_ordinary = !node_is_private(nid);
+	if (*was_ordinary) {
+		static_branch_enable(&private_nodes_key);
+		node_set(nid, private_nodes_mask);
+	}
+
+	pr_info("node %d is claimed by %s\n", nid, pn->name);
+	return pn;
+}
+
+/*
+ * A task that was preempted in the page allocator while the node was ordinary
+ * can still hold a pointer to one of its zones, taken from a zonelist that had
+ * it then. It has let go when it has scheduled voluntarily: where the allocator
+ * sleeps and goes on with such a pointer, it looks again. The node has no
+ * memory before its owner has the handle, hence it is early enough to wait
+ * here.
+ */
+static void private_node_forgotten(void)
+{
+	synchronize_rcu_tasks();
+}
+
+struct private_node *private_node_claim(int nid,
+					const struct private_node_desc *desc)
+{
+	struct private_node *pn;
+	bool was_ordinary = false;
+
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid) ||
+	    !private_desc_valid(desc))
+		return ERR_PTR(-EINVAL);
+
+	lock_device_hotplug();
+	pn = private_node_claim_locked(nid, desc, &was_ordinary);
+	unlock_device_hotplug();
+
+	if (was_ordinary)
+		private_node_forgotten();
+	return pn;
+}
+EXPORT_SYMBOL_GPL(private_node_claim);
+
+/* Can @pn be had for memory at @hint? 2: its window has it, 1: pool, 0: no */
+static int private_node_rank(const struct private_node *pn, u64 hint)
+{
+	if (!pn->reserved || private_node_has_owner(pn) ||
+	    private_node_has_memory(pn->nid) || private_node_has_cpus(pn->nid))
+		return 0;
+	if (!pn->window.end)
+		return 1;
+	return hint >= pn->window.start && hint <= pn->window.end ? 2 : 0;
+}
+
+struct private_node *private_node_claim_reserved(u64 hint,
+						 const struct private_node_desc *desc)
+{
+	struct private_node *pn, *best = NULL;
+	int rank, best_rank = 0;
+	bool was_ordinary;
+
+	if (!private_desc_valid(desc))
+		return ERR_PTR(-EINVAL);
+
+	lock_device_hotplug();
+	list_for_each_entry(pn, &private_nodes, list) {
+		rank = private_node_rank(pn, hint);
+		if (rank > best_rank) {
+			best_rank = rank;
+			best = pn;
+		}
+	}
+	if (best)
+		pn = private_node_claim_locked(best->nid, desc, &was_ordinary);
+	else
+		pn = ERR_PTR(-ENOSPC);
+	unlock_device_hotplug();
+
+	return pn;
+}
+EXPORT_SYMBOL_GPL(private_node_claim_reserved);
+
+int private_node_release(struct private_node *pn)
+{
+	struct module *owner;
+	int ret = 0;
+
+	lock_device_hotplug();
+	if (private_node_has_memory(pn->nid)) {
+		ret = -EBUSY;
+		goto unlock;
+	}
+
+	pr_info("node %d is released by %s\n", pn->nid, pn->name);
+	owner = pn->owner;
+	if (pn->reserved) {
+		private_features_set(pn->nid, pn->reserved_features);
+		pn->name[0] = '\0';
+		pn->ops = NULL;
+		pn->owner = NULL;
+	} else {
+		private_features_set(pn->nid, 0);
+		node_clear(pn->nid, private_nodes_mask);
+		list_del(&pn->list);
+		kfree(pn);
+	}
+	module_put(owner);
+unlock:
+	unlock_device_hotplug();
+	return ret;
+}
+EXPORT_SYMBOL_GPL(private_node_release);
+
+int private_node_nid(const struct private_node *pn)
+{
+	return pn->nid;
+}
+EXPORT_SYMBOL_GPL(private_node_nid);
+
+int private_node_set_features(struct private_node *pn, unsigned long features,
+			      int adistance)
+{
+	int ret = 0;
+
+	if (!private_features_valid(features) || adistance <= 0)
+		return -EINVAL;
+
+	lock_device_hotplug();
+	if (private_node_has_memory(pn->nid)) {
+		ret = -EBUSY;
+	} else {
+		private_features_set(pn->nid, features);
+		pn->adistance = adistance;
+	}
+	unlock_device_hotplug();
+
+	return ret;
+}
+EXPORT_SYMBOL_GPL(private_node_set_features);
+
+enum private_node_state private_node_state(int nid)
+{
+	enum private_node_state state = PRIVATE_NODE_FREE;
+	struct private_node *pn;
+
+	if (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid))
+		return PRIVATE_NODE_FREE;
+
+	lock_device_hotplug();
+	if (node_is_private(nid)) {
+		pn = private_node_find(nid);
+		if (private_node_has_memory(nid))
+			state = PRIVATE_NODE_ONLINE;
+		else if (pn && private_node_has_owner(pn))
+			state = PRIVATE_NODE_CLAIMED;
+		else
+			state = PRIVATE_NODE_RESERVED;
+	}
+	unlock_device_hotplug();
+
+	return state;
+}
+EXPORT_SYMBOL_GPL(private_node_state);
+
+int __init private_node_reserve(int nid, const struct range *window,
+				unsigned long features)
+{
+	if (nid < 0 || nid >= MAX_NUMNODES || !private_features_valid(features))
+		return -EINVAL;
+
+	private_reservations[nid].window = window ? *window : (struct range){};
+	private_reservations[nid].features = features;
+	node_set(nid, private_nodes_mask);
+	return 0;
+}
+
+void __init private_node_unreserve_all(void)
+{
+	nodes_clear(private_nodes_mask);
+}
+
+/* Nothing has read private_nodes_mask yet: the key is still off. */
+static int __init private_nodes_init(void)
+{
+	struct private_node *pn;
+	int nid;
+
+	for_each_node_mask(nid, private_nodes_mask) {
+		if (!node_possible(nid) || node_state(nid, N_MEMORY) ||
+		    private_node_has_cpus(nid)) {
+			pr_warn("node %d has memory or CPUs or cannot exist, it stays ordinary\n",
+				nid);
+			node_clear(nid, private_nodes_mask);
+			continue;
+		}
+
+		private_features_set(nid, private_reservations[nid].features);
+		/* Without an object the node is private, and not in the pool. */
+		pn = kzalloc_obj(*pn);
+		if (!pn)
+			continue;
+		pn->nid = nid;
+		pn->reserved = true;
+		pn->window = private_reservations[nid].window;
+		pn->reserved_features = private_reservations[nid].features;
+		list_add_tail(&pn->list, &private_nodes);
+	}
+
+	if (nodes_empty(private_nodes_mask))
+		return 0;
+	pr_info("reserved nodes: %*pbl\n", nodemask_pr_args(&private_nodes_mask));
+	static_branch_enable(&private_nodes_key);
+	return 0;
+}
+core_initcall(private_nodes_init);

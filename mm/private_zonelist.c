@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The zonelists that lead to private nodes, and the confinement of the requests
+ * that walk them.
+ *
+ * No zone of a private node is in the FALLBACK or NOFALLBACK list of any node.
+ * A request with __GFP_PRIVATE walks one of two lists of its own instead:
+ *
+ *   PRIVATE              all nodes with memory, private or not, nearest first
+ *   PRIVATE_NOFALLBACK   just the node (with __GFP_THISNODE)
+ *
+ * Ordinary nodes are in PRIVATE so that one walk serves a nodemask that has
+ * both kinds. As it has the private nodes of all owners, nothing walks it
+ * without a nodemask, which is what private_confine() is for.
+ *
+ * The lists are allocated when memory is added to a private node for the first
+ * time, hence a kernel without private nodes pays a pointer. They are never
+ * freed: a request can be on its way through them at any time.
+ *
+ * See Documentation/mm/private_nodes.rst.
+ *
+ * Locking: built as the other zonelists are, in the writer section of
+ * zonelist_update_seq; the first time before anybody can see them. Allocated
+ * under device_hotplug_lock.
+ */
+#include <kunit/static_stub.h>
+#include <linux/bug.h>
+#include <linux/gfp.h>
+#include <linux/mmzone.h>
+#include <linux/nodemask.h>
+#include <linux/private_node.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
+
+#include "page_alloc.h"
+#include "private_node.h"
+
+enum {
+	PRIVATE_FALLBACK,
+	PRIVATE_NOFALLBACK,
+	NR_PRIVATE_ZONELISTS
+};
+
+struct private_zonelists {
+	/* Each is as long as it has to be, not as long as its type */
+	struct zonelist *lists[NR_PRIVATE_ZONELISTS];
+	/* The node alone, for requests that came without a nodemask */
+	nodemask_t self;
+};
+
+/*
+ * Indexed by node id, or NULL. Set once by private_zonelists_alloc() with
+ * release semantics, read by private_zonelists_get() with acquire semantics.
+ */
+static struct private_zonelists *private_zonelists __read_mostly;
+
+static struct private_zonelists *private_zonelists_get(void)
+{
+	/* Pairs with smp_store_release() in private_zonelists_alloc() */
+	return smp_load_acquire(&private_zonelists);
+}
+
+/* The most entries that the list of a node can have, with the end marker */
+static size_t private_zonerefs_max(int list)
+{
+	size_t nr_nodes = list == PRIVATE_FALLBACK ? num_possible_nodes() : 1;
+
+	return nr_nodes * MAX_NR_ZONES + 1;
+}
+
+static struct zoneref *private_add_zones(struct zoneref *zoneref, int nid)
+{
+	struct zone *zones = NODE_DATA(nid)->node_zones;
+	int i;
+
+	for (i = MAX_NR_ZONES - 1; i >= 0; i--) {
+		if (!populated_zone(&zones[i]))
+			continue;
+		zoneref->zone = &zones[i];
+		zoneref->zone_idx = i;
+		zoneref++;
+	}
+	return zoneref;
+}
+
+static void private_end_zones(struct zoneref *zoneref)
+{
+	zoneref->zone = NULL;
+	zoneref->zone_idx = 0;
+}
+
+/* The nearest node of @left, of equals the one after @nid */
+static int private_nearest(int nid, const nodemask_t *left)
+{
+	int best = NUMA_NO_NODE, best_distance = INT_MAX;
+	int node, distance;
+
+	for_each_node_mask(node, *left) {
+		if (node == nid)
+			return node;
+		distance = 2 * node_distance(nid, node) + (node < nid);
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = node;
+		}
+	}
+	return best;
+}
+
+static void private_build(struct private_zonelists *zl, int nid)
+{
+	struct zoneref *zoneref;
+	nodemask_t left;
+	int node;
+
+	nodes_or(left, node_states[N_MEMORY], node_states[N_MEMORY_PRIVATE]);
+	zoneref = zl->lists[PRIVATE_FALLBACK]->_zonerefs;
+	while ((node = private_nearest(nid, &left)) != NUMA_NO_NODE) {
+		zoneref = private_add_zones(zoneref, node);
+		node_clear(node, left);
+	}
+	private_end_zones(zoneref);
+
+	zoneref = private_add_zones(zl->lists[PRIVATE_NOFALLBACK]->_zonerefs,
+				    nid);
+	private_end_zones(zoneref);
+}
+
+void __private_zonelists_build(pg_data_t *pgdat)
+{
+	struct private_zonelists *zl = private_zonelists_get();
+
+	if (zl)
+		private_build(&zl[pgdat->node_id], pgdat->node_id);
+}
+
+static void private_zonelists_free(struct private_zonelists *zl)
+{
+	int nid, list;
+
+	for_each_node(nid) {
+		for (list = 0; list < NR_PRIVATE_ZONELISTS; list++)
+			kvfree(zl[nid].lists[list]);
+	}
+	kvfree(zl);
+}
+
+/*
+ * Called under device_hotplug_lock, so that no node gets or loses memory
+ * between building the lists here and the next time all are built.
+ */
+int private_zonelists_alloc(void)
+{
+	struct private_zonelists *zl;
+	size_t size;
+	int nid, list;
+
+	KUNIT_STATIC_STUB_REDIRECT(private_zonelists_alloc);
+
+	if (private_zonelists_get())
+		return 0;
+
+	zl = kvzalloc_objs(*zl, nr_node_ids);
+	if (!zl)
+		return -ENOMEM;
+	for_each_node(nid) {
+		for (list = 0; list < NR_PRIVATE_ZONELISTS; list++) {
+			size = private_zonerefs_max(list) *
+			       sizeof(struct zoneref);
+			zl[nid].lists[list] = kvzalloc(size, GFP_KERNEL);
+			if (!zl[nid].lists[list]) {
+				private_zonelists_free(zl);
+				return -ENOMEM;
+			}
+		}
+		node_set(nid, zl[nid].self);
+		private_build(&zl[nid], nid);
+	}
+
+	/* Pairs with smp_load_acquire() in private_zonelists_get() */
+	smp_store_release(&private_zonelists, zl);
+	return 0;
+}
+
+/**
+ * private_node_zonelist - the zonelist of a request with __GFP_PRIVATE
+ * @nid: the node that the request prefers
+ * @flags: its flags
+ *
+ * Context: Any.
+ * Return: the list. As long as no private node has ever had memory, it is that
+ * of a request without the key.
+ */
+struct zonelist *private_node_zonelist(int nid, gfp_t flags)
+{
+	struct private_zonelists *zl = private_zonelists_get();
+
+	if (!zl)
+		return NODE_DATA(nid)->node_zonelists + gfp_zonelist(flags);
+	return zl[nid].lists[flags & __GFP_THISNODE ? PRIVATE_NOFALLBACK :
+						      PRIVATE_FALLBACK];
+}
+
+static bool private_named(int nid, const nodemask_t *nodemask)
+{
+	return nodemask ? nodes_intersects(*nodemask, private_nodes_mask) :
+			  node_is_private(nid);
+}
+
+gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
+			    unsigned int alloc_flags)
+{
+	const gfp_t ordinary = gfp & ~__GFP_PRIVATE;
+
+	if (!private_zonelists_get() || (alloc_flags & ALLOC_NOLOCK) ||
+	    !private_named(nid, nodemask))
+		return ordinary;
+
+	/* It would loop for ever: nobody makes memory of an owner free. */
+	if (WARN_ON_ONCE(gfp & __GFP_NOFAIL))
+		return ordinary;
+
+	return nodemask ? gfp : gfp | __GFP_THISNODE;
+}
+
+nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask)
+{
+	if (!(gfp & __GFP_PRIVATE)) {
+		/* Ordinary after all. With no ordinary node it could but fail. */
+		if (nodemask && (gfp & __GFP_NOFAIL) &&
+		    private_named(nid, nodemask))
+			return NULL;
+		return nodemask;
+	}
+
+	/* The key was kept, hence the lists are there. */
+	return nodemask ?: &private_zonelists_get()[nid].self;
+}

@@ -1,0 +1,2084 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests for private NUMA nodes: the registry, who gets their memory, how it
+ * comes and goes, and what it must not change for others.
+ *
+ * The tests claim nodes that have neither memory nor CPUs, and plug memory that
+ * the parameter memory= names: physical addresses of two ranges of two memory
+ * blocks each, that belong to two different such nodes, and that nothing else
+ * uses. On a machine for tests, memmap=<size>$<address> provides them.
+ *
+ * One node has its first block in ZONE_MOVABLE and its second in ZONE_NORMAL,
+ * so that no request can miss it because of its zone. Each case leaves the
+ * machine as it was: the actions that undo its steps fail the case if they
+ * fail.
+ */
+#define pr_fmt(fmt) "private_node_kunit: " fmt
+
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/cpuset.h>
+#include <linux/delay.h>
+#include <linux/device.h>
+#include <linux/hugetlb.h>
+#include <linux/irq_work.h>
+#include <linux/kthread.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mempolicy.h>
+#include <linux/module.h>
+#include <linux/node.h>
+#include <linux/notifier.h>
+#include <linux/numa.h>
+#include <linux/page_frag_cache.h>
+#include <linux/prandom.h>
+#include <linux/private_node.h>
+#include <linux/random.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/task_stack.h>
+#include <linux/slab.h>
+#include <linux/swap.h>
+#include <linux/vmalloc.h>
+#include <linux/writeback.h>
+#include <linux/xarray.h>
+
+#include "../internal.h"
+#include "../page_alloc.h"
+#include "../private_node.h"
+#include "../slab.h"
+
+#define NR_OWNERS	2
+#define NR_BLOCKS	2
+#define GFP_TRY		(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN)
+#define GFP_KEY		(GFP_TRY | __GFP_PRIVATE)
+
+static unsigned long long memory[NR_OWNERS];
+static int nr_memory;
+module_param_array(memory, ullong, &nr_memory, 0444);
+MODULE_PARM_DESC(memory, "Physical addresses of two unused ranges of two memory blocks");
+
+static unsigned long seed;
+module_param(seed, ulong, 0644);
+MODULE_PARM_DESC(seed, "Seed of the randomised case, 0 for any");
+
+static unsigned int draws = 20000;
+module_param(draws, uint, 0644);
+MODULE_PARM_DESC(draws, "Requests of each task in the randomised case");
+
+/* One owner with its memory */
+struct owner {
+	struct private_node_desc desc;
+	struct private_node *pn;
+	int nid;
+	struct range blocks[NR_BLOCKS];
+	bool plugged[NR_BLOCKS];
+};
+
+struct fixture {
+	struct owner owners[NR_OWNERS];
+	int ordinary;			/* some ordinary node */
+};
+
+/* ---- Nodes, memory, and how to get rid of them ---- */
+
+static bool node_has_cpu(int nid)
+{
+	int cpu;
+
+	for_each_possible_cpu(cpu) {
+		if (cpu_to_node(cpu) == nid)
+			return true;
+	}
+	return false;
+}
+
+static bool node_has_memory(int nid)
+{
+	bool has;
+
+	lock_device_hotplug();
+	has = private_node_has_memory(nid);
+	unlock_device_hotplug();
+	return has;
+}
+
+static int private_init(struct kunit *test)
+{
+	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	int i, nid;
+
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	test->priv = f;
+	f->ordinary = first_memory_node;
+	for (i = 0; i < NR_OWNERS; i++) {
+		f->owners[i].nid = NUMA_NO_NODE;
+		f->owners[i].desc = (struct private_node_desc) {
+			.name = i ? "kunit-b" : "kunit-a",
+			.adistance = 1000,
+		};
+	}
+
+	i = 0;
+	for_each_node(nid) {
+		if (i < NR_OWNERS && !node_has_cpu(nid) &&
+		    private_node_state(nid) == PRIVATE_NODE_FREE &&
+		    !node_has_memory(nid))
+			f->owners[i++].nid = nid;
+	}
+	if (i < NR_OWNERS)
+		kunit_skip(test, "needs two possible nodes without memory and CPUs");
+	return 0;
+}
+
+/* Cases that plug memory */
+static void require_memory(struct kunit *test)
+{
+	const unsigned long block = memory_block_size_bytes();
+	struct fixture *f = test->priv;
+	int i, b;
+
+	if (nr_memory < NR_OWNERS)
+		kunit_skip(test, "needs private_node_kunit.memory=");
+	for (i = 0; i < NR_OWNERS; i++) {
+		f->owners[i].nid = phys_to_target_node(memory[i]);
+		KUNIT_ASSERT_GE_MSG(test, f->owners[i].nid, 0,
+				    "%#llx belongs to no node", memory[i]);
+		for (b = 0; b < NR_BLOCKS; b++) {
+			f->owners[i].blocks[b].start = memory[i] + b * block;
+			f->owners[i].blocks[b].end = memory[i] +
+						     (b + 1) * block - 1;
+		}
+	}
+	KUNIT_ASSERT_NE(test, f->owners[0].nid, f->owners[1].nid);
+}
+
+static void release_action(void *arg)
+{
+	struct owner *o = arg;
+	int ret = o->pn ? private_node_release(o->pn) : 0;
+
+	if (ret)
+		KUNIT_FAIL(kunit_get_current_test(), "release: %d", ret);
+	/* A case that claims twice has two of these. */
+	o->pn = NULL;
+}
+
+static void claim(struct kunit *test, int i)
+{
+	struct fixture *f = test->priv;
+	struct owner *o = &f->owners[i];
+
+	o->pn = private_node_claim(o->nid, &o->desc);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, o->pn);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, release_action, o), 0);
+}
+
+static void release(struct kunit *test, int i)
+{
+	struct fixture *f = test->priv;
+	struct owner *o = &f->owners[i];
+
+	KUNIT_EXPECT_EQ(test, private_node_release(o->pn), 0);
+	o->pn = NULL;
+}
+
+static void unplug_action(void *arg)
+{
+	struct owner *o = arg;
+	int b, ret;
+
+	for (b = 0; b < NR_BLOCKS; b++) {
+		if (!o->plugged[b])
+			continue;
+		ret = private_node_remove_memory(o->pn, &o->blocks[b], 1);
+		if (ret)
+			KUNIT_FAIL(kunit_get_current_test(), "unplug: %d", ret);
+		o->plugged[b] = false;
+	}
+}
+
+static void plug(struct kunit *test, int i, int nr_blocks)
+{
+	struct fixture *f = test->priv;
+	struct owner *o = &f->owners[i];
+	int b;
+
+	KUNIT_ASSERT_EQ(test, private_node_add_memory(o->pn, o->blocks, nr_blocks), 0);
+	for (b = 0; b < nr_blocks; b++)
+		o->plugged[b] = true;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, o), 0);
+}
+
+static int online_as(struct memory_block *mem, void *arg)
+{
+	int ret = device_offline(&mem->dev);
+
+	if (ret < 0)
+		return ret;
+	mem->online_type = *(enum mmop *)arg;
+	return device_online(&mem->dev);
+}
+
+static void to_kernel_zone(struct kunit *test, const struct range *range)
+{
+	enum mmop type = MMOP_ONLINE_KERNEL;
+	int ret;
+
+	lock_device_hotplug();
+	ret = walk_memory_blocks(range->start, range_len(range), &type,
+				 online_as);
+	unlock_device_hotplug();
+	KUNIT_ASSERT_EQ(test, ret, 0);
+}
+
+/* Both owners with memory; the first has both zones, the second one block */
+static void plug_all(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	require_memory(test);
+	claim(test, 0);
+	claim(test, 1);
+	plug(test, 0, NR_BLOCKS);
+	to_kernel_zone(test, &f->owners[0].blocks[1]);
+	plug(test, 1, 1);
+}
+
+static struct zone *movable_of(int nid)
+{
+	return &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
+}
+
+/* All memory of a node is free, once what is on its way has arrived. */
+static void expect_all_free(struct kunit *test, int nid)
+{
+	struct zone *zone;
+	int i;
+
+	lru_add_drain_all();
+	drain_all_pages(NULL);
+	for (i = 0; i < MAX_NR_ZONES; i++) {
+		zone = &NODE_DATA(nid)->node_zones[i];
+		if (populated_zone(zone))
+			KUNIT_EXPECT_EQ_MSG(test,
+					    zone_page_state_snapshot(zone, NR_FREE_PAGES),
+					    zone_managed_pages(zone), "zone %s",
+					    zone->name);
+	}
+}
+
+/* ---- The registry ---- */
+
+struct bad_desc {
+	const char *what;
+	struct private_node_desc desc;
+};
+
+static void refuses_bad_descriptions(struct kunit *test)
+{
+	static const struct bad_desc bad[] = {
+		{ "no name", { .adistance = 1 } },
+		{ "empty name", { .name = "", .adistance = 1 } },
+		{ "parenthesis", { .name = "a)", .adistance = 1 } },
+		{ "newline", { .name = "a\nb", .adistance = 1 } },
+		{ "not ASCII", { .name = "\xc3\xa9", .adistance = 1 } },
+		{ "long name", { .name = "0123456789abcdef0123456789abcdefX", .adistance = 1 } },
+		{ "unknown feature", { .name = "a", .adistance = 1, .features = BIT(4) } },
+		{ "demotion alone", { .name = "a", .adistance = 1,
+				      .features = PRIVATE_NODE_DEMOTION } },
+		{ "no distance", { .name = "a" } },
+		{ "negative distance", { .name = "a", .adistance = -1 } },
+	};
+	struct fixture *f = test->priv;
+	const int nid = f->owners[0].nid;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, PTR_ERR(private_node_claim(nid, &bad[i].desc)),
+				    -EINVAL, "%s", bad[i].what);
+		KUNIT_EXPECT_EQ_MSG(test,
+				    PTR_ERR(private_node_claim_reserved(0, &bad[i].desc)),
+				    -EINVAL, "%s", bad[i].what);
+	}
+	KUNIT_EXPECT_FALSE(test, node_is_private(nid));
+	KUNIT_EXPECT_EQ(test, private_node_state(nid), PRIVATE_NODE_FREE);
+}
+
+static void refuses_bad_nodes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const struct private_node_desc *desc = &f->owners[0].desc;
+	int nid;
+
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(NUMA_NO_NODE, desc)), -EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(-2, desc)), -EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(MAX_NUMNODES, desc)), -EINVAL);
+	for (nid = 0; nid < MAX_NUMNODES; nid++) {
+		if (!node_possible(nid))
+			KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(nid, desc)),
+					-EINVAL);
+		else if (node_state(nid, N_MEMORY) || node_has_cpu(nid))
+			KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(nid, desc)),
+					-EBUSY);
+	}
+	for_each_node_state(nid, N_MEMORY)
+		KUNIT_EXPECT_FALSE(test, node_is_private(nid));
+}
+
+static void claims_and_releases(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+
+	a->desc.features = PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN;
+	claim(test, 0);
+	KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
+	KUNIT_EXPECT_FALSE(test, node_is_private(b->nid));
+	KUNIT_EXPECT_FALSE(test, node_is_private(f->ordinary));
+	KUNIT_EXPECT_FALSE(test, node_is_private(NUMA_NO_NODE));
+	KUNIT_EXPECT_FALSE(test, node_is_private(MAX_NUMNODES));
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_CLAIMED);
+	KUNIT_EXPECT_EQ(test, private_node_nid(a->pn), a->nid);
+	KUNIT_EXPECT_EQ(test, private_node_features(a->nid),
+			PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN);
+	KUNIT_EXPECT_EQ(test, private_node_features(b->nid), 0);
+
+	/* One owner at a time */
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(a->nid, &b->desc)), -EBUSY);
+	claim(test, 1);
+
+	/* Only the claim itself makes memory private. */
+	KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_MEMORY_PRIVATE));
+
+	release(test, 0);
+	KUNIT_EXPECT_FALSE(test, node_is_private(a->nid));
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_FREE);
+	KUNIT_EXPECT_EQ(test, private_node_features(a->nid), 0);
+	KUNIT_EXPECT_TRUE(test, node_is_private(b->nid));
+
+	a->desc.features = 0;
+	claim(test, 0);
+	KUNIT_EXPECT_EQ(test, private_node_features(a->nid), 0);
+}
+
+static void changes_features_without_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+
+	require_memory(test);
+	claim(test, 0);
+	KUNIT_EXPECT_EQ(test, private_node_set_features(a->pn, PRIVATE_NODE_RECLAIM |
+							PRIVATE_NODE_DEMOTION, 5), 0);
+	KUNIT_EXPECT_EQ(test, private_node_set_features(a->pn, PRIVATE_NODE_DEMOTION, 5),
+			-EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_set_features(a->pn, BIT(4), 5), -EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_set_features(a->pn, 0, 0), -EINVAL);
+	plug(test, 0, 1);
+	KUNIT_EXPECT_EQ(test, private_node_set_features(a->pn, 0, 5), -EBUSY);
+	KUNIT_EXPECT_EQ(test, private_node_features(a->nid),
+			PRIVATE_NODE_RECLAIM | PRIVATE_NODE_DEMOTION);
+}
+
+static void pool_is_empty(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int nid;
+
+	for_each_node(nid) {
+		if (private_node_state(nid) == PRIVATE_NODE_RESERVED)
+			kunit_skip(test, "needs a boot without reserved nodes");
+	}
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim_reserved(0, &f->owners[0].desc)),
+			-ENOSPC);
+}
+
+/* ---- Adding and removing memory ---- */
+
+static void memory_comes_and_goes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	const unsigned long pages = memory_block_size_bytes() >> PAGE_SHIFT;
+	unsigned long total = private_total_pages();
+	struct zone *zone;
+	int round;
+
+	require_memory(test);
+	claim(test, 0);
+	zone = movable_of(a->nid);
+	KUNIT_EXPECT_PTR_EQ(test, zone_for_pfn_range(MMOP_ONLINE, a->nid, NULL,
+						     PHYS_PFN(memory[0]), pages), zone);
+
+	for (round = 0; round < 3; round++) {
+		plug(test, 0, NR_BLOCKS);
+		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+		KUNIT_EXPECT_TRUE(test, node_state(a->nid, N_MEMORY_PRIVATE));
+		KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_MEMORY));
+		KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_NORMAL_MEMORY));
+		/* All of it is there for the owner: the memmap is elsewhere. */
+		KUNIT_EXPECT_EQ(test, zone_managed_pages(zone), NR_BLOCKS * pages);
+		KUNIT_EXPECT_EQ(test, NODE_DATA(a->nid)->node_present_pages,
+				NR_BLOCKS * pages);
+		KUNIT_EXPECT_EQ(test, private_total_pages(), total + NR_BLOCKS * pages);
+		KUNIT_EXPECT_NULL(test, NODE_DATA(a->nid)->kswapd);
+		KUNIT_EXPECT_EQ(test, private_node_release(a->pn), -EBUSY);
+		KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
+
+		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[0], 1), 0);
+		a->plugged[0] = false;
+		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[0], 1),
+				-EINVAL);
+		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, 2),
+				-EINVAL);
+		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[1], 1), 0);
+		a->plugged[1] = false;
+		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_CLAIMED);
+		KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_MEMORY_PRIVATE));
+		KUNIT_EXPECT_FALSE(test, populated_zone(zone));
+		KUNIT_EXPECT_EQ(test, private_total_pages(), total);
+		KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
+	}
+}
+
+static void kernel_zone_is_private_too(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	struct page *page;
+
+	require_memory(test);
+	claim(test, 0);
+	plug(test, 0, 1);
+	to_kernel_zone(test, &a->blocks[0]);
+	KUNIT_EXPECT_TRUE(test, populated_zone(&NODE_DATA(a->nid)->node_zones[ZONE_NORMAL]));
+	KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_MEMORY));
+	KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_NORMAL_MEMORY));
+	KUNIT_EXPECT_TRUE(test, node_state(a->nid, N_MEMORY_PRIVATE));
+
+	page = __alloc_pages(GFP_KERNEL | __GFP_PRIVATE, 0, a->nid, NULL, ALLOC_DEFAULT);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, page_to_nid(page), a->nid);
+	__free_page(page);
+}
+
+static void refuses_bad_ranges(struct kunit *test)
+{
+	const unsigned long block = memory_block_size_bytes();
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	struct range bad[] = {
+		{ memory[0] + PAGE_SIZE, memory[0] + block - 1 },
+		{ memory[0], memory[0] + block - PAGE_SIZE - 1 },
+		{ memory[0] + block, memory[0] - 1 },
+		{ memory[0] + block - 1, memory[0] },
+	};
+	struct range twice[2];
+	int i;
+
+	require_memory(test);
+	claim(test, 0);
+	KUNIT_EXPECT_EQ(test, private_node_add_memory(a->pn, a->blocks, 0), -EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, 0), -EINVAL);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, private_node_add_memory(a->pn, &bad[i], 1),
+				    -EINVAL, "%d", i);
+		KUNIT_EXPECT_EQ_MSG(test, private_node_remove_memory(a->pn, &bad[i], 1),
+				    -EINVAL, "%d", i);
+	}
+	/* Nothing to remove, and not ours */
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, 1), -EINVAL);
+	bad[0] = (struct range){ 0, block - 1 };
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, bad, 1), -EINVAL);
+	/* The second range is there already: the first must not stay. */
+	twice[0] = a->blocks[0];
+	twice[1] = a->blocks[0];
+	KUNIT_EXPECT_EQ(test, private_node_add_memory(a->pn, twice, 2), -EEXIST);
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_CLAIMED);
+}
+
+static void only_the_owner_adds(struct kunit *test)
+{
+	const unsigned long block = memory_block_size_bytes();
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+
+	require_memory(test);
+	claim(test, 0);
+	claim(test, 1);
+	KUNIT_EXPECT_EQ(test, add_memory(a->nid, memory[0], block, MHP_NONE), -EBUSY);
+	KUNIT_EXPECT_EQ(test, add_memory_driver_managed(a->nid, memory[0], block,
+							"System RAM (kunit)", MHP_NONE),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_CLAIMED);
+
+	plug(test, 0, 1);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(b->pn, a->blocks, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, add_memory(a->nid, a->blocks[1].start, block, MHP_NONE),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, private_node_state(b->nid), PRIVATE_NODE_CLAIMED);
+}
+
+/* An ordinary node with memory cannot become private, blocks offline or not. */
+static void ordinary_memory_stays_ordinary(struct kunit *test)
+{
+	const unsigned long block = memory_block_size_bytes();
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	enum mmop type = MMOP_ONLINE_MOVABLE;
+	struct page *page;
+	int ret;
+
+	require_memory(test);
+	ret = add_memory(a->nid, memory[0], block, MHP_NONE);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(a->nid, &a->desc)), -EBUSY);
+
+	lock_device_hotplug();
+	ret = walk_memory_blocks(memory[0], block, &type, online_as);
+	unlock_device_hotplug();
+	KUNIT_EXPECT_GE(test, ret, 0);
+	KUNIT_EXPECT_TRUE(test, node_state(a->nid, N_MEMORY));
+	KUNIT_EXPECT_EQ(test, PTR_ERR(private_node_claim(a->nid, &a->desc)), -EBUSY);
+	page = __alloc_pages(GFP_TRY | __GFP_THISNODE, 0, a->nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	KUNIT_EXPECT_EQ(test, offline_and_remove_memory(memory[0], block), 0);
+
+	/* And now it can, and what used to find it does not any more. */
+	claim(test, 0);
+	plug(test, 0, 1);
+	page = __alloc_pages(GFP_TRY | __GFP_THISNODE, 0, a->nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NULL(test, page);
+	page = __alloc_pages(GFP_TRY, 0, a->nid, NULL, ALLOC_DEFAULT);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_NE(test, page_to_nid(page), a->nid);
+	__free_page(page);
+}
+
+static void a_stuck_page_keeps_all_as_it_is(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	struct page *page;
+
+	require_memory(test);
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	to_kernel_zone(test, &a->blocks[1]);
+
+	/* In a kernel zone, and nobody can move it. In ZONE_MOVABLE one waits. */
+	page = __alloc_pages(GFP_KERNEL | __GFP_PRIVATE, 0, a->nid, NULL, ALLOC_DEFAULT);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, NR_BLOCKS), -EBUSY);
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+	KUNIT_EXPECT_EQ(test, NODE_DATA(a->nid)->node_present_pages,
+			NR_BLOCKS * (memory_block_size_bytes() >> PAGE_SHIFT));
+	KUNIT_EXPECT_TRUE(test, populated_zone(movable_of(a->nid)));
+	KUNIT_EXPECT_EQ(test, private_node_release(a->pn), -EBUSY);
+	__free_page(page);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, NR_BLOCKS), 0);
+	a->plugged[0] = false;
+	a->plugged[1] = false;
+}
+
+/* Fails a step of memory hotplug on the node under test; 0 is an action, too */
+#define NO_ACTION	(~0UL)
+
+static struct {
+	int nid;
+	unsigned long memory_action;
+	unsigned long node_action;
+	int after;			/* so many times it passes */
+	int hits;
+} veto;
+
+static int veto_decide(void)
+{
+	return veto.after-- > 0 ? NOTIFY_OK : (veto.hits++, notifier_from_errno(-EPROTO));
+}
+
+static int veto_memory(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	struct memory_notify *mn = arg;
+
+	if (action != veto.memory_action ||
+	    phys_to_target_node(PFN_PHYS(mn->start_pfn)) != veto.nid)
+		return NOTIFY_OK;
+	return veto_decide();
+}
+
+static int veto_node(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	struct node_notify *nn = arg;
+
+	if (action != veto.node_action || nn->nid != veto.nid)
+		return NOTIFY_OK;
+	return veto_decide();
+}
+
+static struct notifier_block veto_memory_nb = { .notifier_call = veto_memory };
+static struct notifier_block veto_node_nb = { .notifier_call = veto_node };
+
+static void veto_end(void *unused)
+{
+	veto.nid = NUMA_NO_NODE;
+	unregister_memory_notifier(&veto_memory_nb);
+	unregister_node_notifier(&veto_node_nb);
+}
+
+static void veto_begin(struct kunit *test, int nid)
+{
+	veto.nid = nid;
+	veto.memory_action = NO_ACTION;
+	veto.node_action = NO_ACTION;
+	KUNIT_ASSERT_EQ(test, register_memory_notifier(&veto_memory_nb), 0);
+	KUNIT_ASSERT_EQ(test, register_node_notifier(&veto_node_nb), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, veto_end, NULL), 0);
+}
+
+static int no_zonelists(void)
+{
+	return -ENOMEM;
+}
+
+static void expect_nothing_plugged(struct kunit *test, struct owner *o)
+{
+	KUNIT_EXPECT_EQ(test, private_node_state(o->nid), PRIVATE_NODE_CLAIMED);
+	KUNIT_EXPECT_FALSE(test, node_state(o->nid, N_MEMORY_PRIVATE));
+	KUNIT_EXPECT_FALSE(test, populated_zone(movable_of(o->nid)));
+	KUNIT_EXPECT_EQ(test, zone_managed_pages(movable_of(o->nid)), 0);
+	KUNIT_EXPECT_EQ(test, NODE_DATA(o->nid)->node_present_pages, 0);
+	KUNIT_EXPECT_EQ(test, private_total_pages(), 0);
+}
+
+static void a_failed_plug_leaves_nothing(struct kunit *test)
+{
+	static const struct {
+		unsigned long memory_action, node_action;
+		int after;
+	} steps[] = {
+		{ NO_ACTION, NODE_ADDING_FIRST_MEMORY },
+		{ MEM_GOING_ONLINE, NO_ACTION },
+		{ MEM_GOING_ONLINE, NO_ACTION, .after = 1 },
+	};
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	int i;
+
+	require_memory(test);
+	claim(test, 0);
+
+	kunit_activate_static_stub(test, private_zonelists_alloc, no_zonelists);
+	KUNIT_EXPECT_EQ(test, private_node_add_memory(a->pn, a->blocks, 1), -ENOMEM);
+	kunit_deactivate_static_stub(test, private_zonelists_alloc);
+	expect_nothing_plugged(test, a);
+
+	veto_begin(test, a->nid);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		veto.memory_action = steps[i].memory_action;
+		veto.node_action = steps[i].node_action;
+		veto.after = steps[i].after;
+		veto.hits = 0;
+		KUNIT_EXPECT_EQ_MSG(test, private_node_add_memory(a->pn, a->blocks, NR_BLOCKS),
+				    -EPROTO, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, veto.hits, 1, "step %d", i);
+		expect_nothing_plugged(test, a);
+	}
+	veto.memory_action = NO_ACTION;
+	veto.node_action = NO_ACTION;
+	plug(test, 0, NR_BLOCKS);
+}
+
+static void a_failed_unplug_leaves_all(struct kunit *test)
+{
+	static const struct {
+		unsigned long memory_action, node_action;
+		int after;
+	} steps[] = {
+		{ MEM_GOING_OFFLINE, NO_ACTION },
+		{ MEM_GOING_OFFLINE, NO_ACTION, .after = 1 },
+		{ NO_ACTION, NODE_REMOVING_LAST_MEMORY },
+	};
+	const unsigned long pages = NR_BLOCKS *
+				    (memory_block_size_bytes() >> PAGE_SHIFT);
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	int i;
+
+	require_memory(test);
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	veto_begin(test, a->nid);
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		veto.memory_action = steps[i].memory_action;
+		veto.node_action = steps[i].node_action;
+		veto.after = steps[i].after;
+		veto.hits = 0;
+		KUNIT_EXPECT_EQ_MSG(test, private_node_remove_memory(a->pn, a->blocks, NR_BLOCKS),
+				    -EPROTO, "step %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, veto.hits, 1, "step %d", i);
+		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+		KUNIT_EXPECT_TRUE(test, node_state(a->nid, N_MEMORY_PRIVATE));
+		KUNIT_EXPECT_EQ(test, zone_managed_pages(movable_of(a->nid)), pages);
+		KUNIT_EXPECT_EQ(test, private_total_pages(), pages);
+		expect_all_free(test, a->nid);
+	}
+	veto.memory_action = NO_ACTION;
+	veto.node_action = NO_ACTION;
+}
+
+static int released_nid = NUMA_NO_NODE;
+
+static void note_released(int nid)
+{
+	released_nid = nid;
+}
+
+static void owner_hears_of_the_end(struct kunit *test)
+{
+	static const struct private_node_ops ops = { .released = note_released };
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+
+	require_memory(test);
+	a->desc.ops = &ops;
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	released_nid = NUMA_NO_NODE;
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[0], 1), 0);
+	a->plugged[0] = false;
+	KUNIT_EXPECT_EQ(test, released_nid, NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[1], 1), 0);
+	a->plugged[1] = false;
+	KUNIT_EXPECT_EQ(test, released_nid, a->nid);
+}
+
+/* ---- Zonelists ---- */
+
+static int count_private(struct zonelist *zonelist, int *total)
+{
+	struct zoneref *z;
+	struct zone *zone;
+	int found = 0;
+
+	*total = 0;
+	for_each_zone_zonelist(zone, z, zonelist, MAX_NR_ZONES - 1) {
+		++*total;
+		found += node_is_private(zone_to_nid(zone));
+	}
+	return found;
+}
+
+static void no_ordinary_list_has_a_private_zone(struct kunit *test)
+{
+	int nid, list, total, i;
+	struct zoneref *zoneref;
+
+	plug_all(test);
+	for_each_node(nid) {
+		for (list = 0; list < MAX_ZONELISTS; list++) {
+			KUNIT_EXPECT_EQ_MSG(test,
+					    count_private(&NODE_DATA(nid)->node_zonelists[list],
+							  &total),
+					    0, "node %d list %d", nid, list);
+			if (list == ZONELIST_FALLBACK)
+				KUNIT_EXPECT_GT_MSG(test, total, 0, "node %d", nid);
+			else if (node_is_private(nid))
+				KUNIT_EXPECT_EQ_MSG(test, total, 0, "node %d", nid);
+
+			/*
+			 * Nor is there one behind the end, where a reader gets
+			 * to if the list grows under it: lists shrink by one
+			 * zone at a time, and the end takes its place.
+			 */
+			zoneref = NODE_DATA(nid)->node_zonelists[list]._zonerefs;
+			for (i = total; i < MAX_ZONES_PER_ZONELIST + 1; i++)
+				KUNIT_EXPECT_NULL(test, zoneref[i].zone);
+		}
+	}
+}
+
+static void private_lists_are_complete(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+	int nid, total, first;
+
+	plug_all(test);
+	for_each_node(nid) {
+		/* Two zones of the first owner and one of the second */
+		KUNIT_EXPECT_EQ_MSG(test, count_private(node_zonelist(nid, GFP_KEY), &total),
+				    3, "node %d", nid);
+		KUNIT_EXPECT_GT(test, total, 3);
+		first = zonelist_node_idx(node_zonelist(nid, GFP_KEY)->_zonerefs);
+		if (node_state(nid, N_MEMORY) || node_state(nid, N_MEMORY_PRIVATE))
+			KUNIT_EXPECT_EQ(test, first, nid);
+	}
+	KUNIT_EXPECT_EQ(test, count_private(node_zonelist(a->nid, GFP_KEY | __GFP_THISNODE),
+					    &total), 2);
+	KUNIT_EXPECT_EQ(test, total, 2);
+	KUNIT_EXPECT_EQ(test, count_private(node_zonelist(b->nid, GFP_KEY | __GFP_THISNODE),
+					    &total), 1);
+	KUNIT_EXPECT_EQ(test, total, 1);
+	KUNIT_EXPECT_EQ(test, count_private(node_zonelist(f->ordinary,
+							  GFP_KEY | __GFP_THISNODE),
+					    &total), 0);
+
+	/* The zone that kernel allocations are said to fit in is not theirs. */
+	KUNIT_EXPECT_LE(test, policy_zone, ZONE_NORMAL);
+}
+
+/* ---- Who gets what: all ways to allocate, with all they can be given ---- */
+
+struct request {
+	gfp_t gfp;
+	int nid;
+	nodemask_t *nodemask;
+};
+
+/* What was allocated: pages of which the nodes are checked, and how to free it */
+struct grant {
+	void *ptr;
+	struct page *pages[4];
+	int nr;
+};
+
+struct entry {
+	const char *name;
+	bool (*alloc)(const struct request *r, struct grant *g);
+	void (*free)(struct grant *g);
+	bool takes_gfp;			/* with any flags, the key among them */
+	bool takes_nid;
+	bool takes_nodemask;
+	bool sleeps;
+	bool may_fail;			/* __GFP_NOFAIL is not for this */
+	/*
+	 * It takes a PFN from a zone, lets go of the zone, and does not notice
+	 * that the memory goes offline, on whatever kind of node.
+	 */
+	bool races_offline;
+};
+
+static bool one_page(struct grant *g, struct page *page)
+{
+	g->pages[0] = page;
+	g->nr = page ? 1 : 0;
+	return page;
+}
+
+static bool virt_page(struct grant *g, void *ptr)
+{
+	g->ptr = ptr;
+	return one_page(g, ptr ? virt_to_page(ptr) : NULL);
+}
+
+static bool vmap_page(struct grant *g, void *ptr)
+{
+	g->ptr = ptr;
+	return one_page(g, ptr ? vmalloc_to_page(ptr) : NULL);
+}
+
+static void free_one(struct grant *g) { __free_page(g->pages[0]); }
+static void free_frozen(struct grant *g) { free_frozen_pages(g->pages[0], 0); }
+static void free_folio(struct grant *g) { folio_put(page_folio(g->pages[0])); }
+static void free_kmalloc(struct grant *g) { kfree(g->ptr); }
+static void free_kv(struct grant *g) { kvfree(g->ptr); }
+
+static void free_bulk(struct grant *g)
+{
+	while (g->nr)
+		__free_page(g->pages[--g->nr]);
+}
+
+static bool try_alloc_pages(const struct request *r, struct grant *g)
+{
+	return one_page(g, alloc_pages(r->gfp, 0));
+}
+
+static bool try_alloc_pages_node(const struct request *r, struct grant *g)
+{
+	return one_page(g, alloc_pages_node(r->nid, r->gfp, 0));
+}
+
+static bool try__alloc_pages(const struct request *r, struct grant *g)
+{
+	return one_page(g, __alloc_pages(r->gfp, 0, r->nid, r->nodemask, ALLOC_DEFAULT));
+}
+
+static bool try__alloc_frozen_pages(const struct request *r, struct grant *g)
+{
+	return one_page(g, __alloc_frozen_pages(r->gfp, 0, r->nid, r->nodemask, ALLOC_DEFAULT));
+}
+
+static bool try_alloc_frozen_pages(const struct request *r, struct grant *g)
+{
+	return one_page(g, alloc_frozen_pages(r->gfp, 0));
+}
+
+static bool try_folio_alloc(const struct request *r, struct grant *g)
+{
+	return one_page(g, (struct page *)folio_alloc(r->gfp, 0));
+}
+
+static bool try_folio_alloc_mpol(const struct request *r, struct grant *g)
+{
+	return one_page(g, (struct page *)folio_alloc_mpol(r->gfp, 0, get_task_policy(current), 0,
+							   r->nid));
+}
+
+static bool try__folio_alloc(const struct request *r, struct grant *g)
+{
+	return one_page(g, (struct page *)__folio_alloc(r->gfp, 0, r->nid, r->nodemask));
+}
+
+static bool try__folio_alloc_large(const struct request *r, struct grant *g)
+{
+	return one_page(g, (struct page *)__folio_alloc(r->gfp, 4, r->nid, r->nodemask));
+}
+
+static bool try__folio_alloc_node(const struct request *r, struct grant *g)
+{
+	return one_page(g, (struct page *)__folio_alloc_node(r->gfp, 0, r->nid));
+}
+
+static bool try_bulk(const struct request *r, struct grant *g)
+{
+	g->nr = __alloc_pages_bulk(r->gfp, r->nid, r->nodemask, ARRAY_SIZE(g->pages), g->pages);
+	return g->nr;
+}
+
+static bool try_bulk_node(const struct request *r, struct grant *g)
+{
+	g->nr = alloc_pages_bulk_node(r->gfp, r->nid, ARRAY_SIZE(g->pages), g->pages);
+	return g->nr;
+}
+
+static bool try_bulk_mempolicy(const struct request *r, struct grant *g)
+{
+	g->nr = alloc_pages_bulk_mempolicy(r->gfp, ARRAY_SIZE(g->pages), g->pages);
+	return g->nr;
+}
+
+static bool try_get_free_pages(const struct request *r, struct grant *g)
+{
+	return virt_page(g, (void *)__get_free_pages(r->gfp & ~__GFP_HIGHMEM, 0));
+}
+
+static bool try_get_zeroed_page(const struct request *r, struct grant *g)
+{
+	return virt_page(g, (void *)get_zeroed_page(r->gfp & ~__GFP_HIGHMEM));
+}
+
+static bool try_exact(const struct request *r, struct grant *g)
+{
+	return virt_page(g, alloc_pages_exact(PAGE_SIZE, r->gfp & ~__GFP_HIGHMEM));
+}
+
+static bool try_exact_nid(const struct request *r, struct grant *g)
+{
+	return virt_page(g, alloc_pages_exact_nid(r->nid, PAGE_SIZE, r->gfp & ~__GFP_HIGHMEM));
+}
+
+static void free_exact(struct grant *g)
+{
+	free_pages_exact(g->ptr, PAGE_SIZE);
+}
+
+static bool try_nolock(const struct request *r, struct grant *g)
+{
+	return one_page(g, alloc_pages_nolock(0, r->nid, 0));
+}
+
+static void free_nolock(struct grant *g)
+{
+	free_pages_nolock(g->pages[0], 0);
+}
+
+#ifdef CONFIG_CONTIG_ALLOC
+static bool try_contig(const struct request *r, struct grant *g)
+{
+	const gfp_t allowed = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_THISNODE | __GFP_PRIVATE;
+
+	/* A whole block: less is asking for trouble at the start of a zone. */
+	return one_page(g, alloc_contig_pages(pageblock_nr_pages, r->gfp & allowed, r->nid,
+					      r->nodemask));
+}
+
+static void free_contig(struct grant *g)
+{
+	free_contig_range(page_to_pfn(g->pages[0]), pageblock_nr_pages);
+}
+#endif
+
+static bool try_kmalloc_node(const struct request *r, struct grant *g)
+{
+	return virt_page(g, kmalloc_node(64, GFP_KERNEL | (r->gfp & __GFP_THISNODE), r->nid));
+}
+
+static bool try_kmalloc_large_node(const struct request *r, struct grant *g)
+{
+	return virt_page(g, kmalloc_node(4 * PAGE_SIZE, GFP_KERNEL, r->nid));
+}
+
+static bool try_kvmalloc_node(const struct request *r, struct grant *g)
+{
+	void *ptr = kvmalloc_node(4 * PAGE_SIZE, GFP_KERNEL, r->nid);
+
+	return is_vmalloc_addr(ptr) ? vmap_page(g, ptr) : virt_page(g, ptr);
+}
+
+static bool try_vmalloc_node(const struct request *r, struct grant *g)
+{
+	return vmap_page(g, vmalloc_node(PAGE_SIZE, r->nid));
+}
+
+static bool try_page_frag(const struct request *r, struct grant *g)
+{
+	static struct page_frag_cache cache;
+	bool got = virt_page(g, page_frag_alloc(&cache, 64, r->gfp & ~__GFP_HIGHMEM));
+
+	/* The fragment holds on to its page; the next one gets a new page. */
+	page_frag_cache_drain(&cache);
+	return got;
+}
+
+static void free_frag(struct grant *g)
+{
+	page_frag_free(g->ptr);
+}
+
+static bool try_percpu(const struct request *r, struct grant *g)
+{
+	int __percpu *counter = alloc_percpu(int);
+	void *ptr;
+
+	g->ptr = (void __force *)counter;
+	if (!counter)
+		return false;
+	ptr = per_cpu_ptr(counter, 0);
+	return one_page(g, is_vmalloc_addr(ptr) ? vmalloc_to_page(ptr) : virt_to_page(ptr));
+}
+
+static void free_percpu_grant(struct grant *g)
+{
+	free_percpu((int __percpu __force *)g->ptr);
+}
+
+static int idle_thread(void *unused)
+{
+	return 0;
+}
+
+static bool try_kthread(const struct request *r, struct grant *g)
+{
+	struct task_struct *task = kthread_create_on_node(idle_thread, NULL, r->nid, "kunit");
+
+	if (IS_ERR(task))
+		return false;
+	g->ptr = task;
+	g->pages[0] = is_vmalloc_addr(task_stack_page(task)) ?
+		      vmalloc_to_page(task_stack_page(task)) :
+		      virt_to_page(task_stack_page(task));
+	g->pages[1] = virt_to_page(task);
+	g->nr = 2;
+	return true;
+}
+
+static void free_kthread(struct grant *g)
+{
+	kthread_stop(g->ptr);
+}
+
+#ifdef CONFIG_HUGETLB_PAGE
+static bool try_hugetlb(const struct request *r, struct grant *g)
+{
+	const gfp_t gfp = htlb_alloc_mask(&default_hstate) | __GFP_NOWARN | __GFP_NORETRY |
+			  (r->gfp & (__GFP_THISNODE | __GFP_PRIVATE));
+
+	return one_page(g, (struct page *)alloc_hugetlb_folio_nodemask(&default_hstate, r->nid,
+								       r->nodemask, gfp, true));
+}
+#endif
+
+static const struct entry entries[] = {
+	{ "alloc_pages", try_alloc_pages, free_one, .takes_gfp = true },
+	{ "alloc_pages_node", try_alloc_pages_node, free_one,
+	  .takes_gfp = true, .takes_nid = true },
+	{ "__alloc_pages", try__alloc_pages, free_one,
+	  .takes_gfp = true, .takes_nid = true, .takes_nodemask = true },
+	{ "__alloc_frozen_pages", try__alloc_frozen_pages, free_frozen,
+	  .takes_gfp = true, .takes_nid = true, .takes_nodemask = true },
+	{ "alloc_frozen_pages", try_alloc_frozen_pages, free_frozen, .takes_gfp = true },
+	{ "folio_alloc", try_folio_alloc, free_folio, .takes_gfp = true },
+	/* The policy has the last word, not the node. */
+	{ "folio_alloc_mpol", try_folio_alloc_mpol, free_folio, .takes_gfp = true },
+	{ "__folio_alloc", try__folio_alloc, free_folio,
+	  .takes_gfp = true, .takes_nid = true, .takes_nodemask = true },
+	{ "__folio_alloc of order 4", try__folio_alloc_large, free_folio, .takes_gfp = true,
+	  .takes_nid = true, .takes_nodemask = true, .may_fail = true },
+	{ "__folio_alloc_node", try__folio_alloc_node, free_folio,
+	  .takes_gfp = true, .takes_nid = true },
+	{ "__alloc_pages_bulk", try_bulk, free_bulk,
+	  .takes_gfp = true, .takes_nid = true, .takes_nodemask = true },
+	{ "alloc_pages_bulk_node", try_bulk_node, free_bulk,
+	  .takes_gfp = true, .takes_nid = true },
+	{ "alloc_pages_bulk_mempolicy", try_bulk_mempolicy, free_bulk, .takes_gfp = true },
+	{ "__get_free_pages", try_get_free_pages, free_one, .takes_gfp = true },
+	{ "get_zeroed_page", try_get_zeroed_page, free_one, .takes_gfp = true },
+	{ "alloc_pages_exact", try_exact, free_exact, .takes_gfp = true },
+	{ "alloc_pages_exact_nid", try_exact_nid, free_exact,
+	  .takes_gfp = true, .takes_nid = true },
+	{ "alloc_pages_nolock", try_nolock, free_nolock, .takes_nid = true },
+#ifdef CONFIG_CONTIG_ALLOC
+	{ "alloc_contig_pages", try_contig, free_contig, .takes_gfp = true, .takes_nid = true,
+	  .takes_nodemask = true, .sleeps = true, .may_fail = true, .races_offline = true },
+#endif
+	{ "kmalloc_node", try_kmalloc_node, free_kmalloc, .takes_nid = true, .sleeps = true },
+	{ "kmalloc_node of 4 pages", try_kmalloc_large_node, free_kmalloc,
+	  .takes_nid = true, .sleeps = true },
+	{ "kvmalloc_node", try_kvmalloc_node, free_kv, .takes_nid = true, .sleeps = true },
+	{ "vmalloc_node", try_vmalloc_node, free_kv, .takes_nid = true, .sleeps = true },
+	{ "page_frag_alloc", try_page_frag, free_frag, .takes_gfp = true },
+	{ "alloc_percpu", try_percpu, free_percpu_grant, .sleeps = true },
+	{ "kthread_create_on_node", try_kthread, free_kthread,
+	  .takes_nid = true, .sleeps = true },
+#ifdef CONFIG_HUGETLB_PAGE
+	{ "alloc_hugetlb_folio_nodemask", try_hugetlb, free_folio, .takes_gfp = true,
+	  .takes_nid = true, .takes_nodemask = true, .sleeps = true, .may_fail = true },
+#endif
+};
+
+/* Is a page of @nid what @r, through @e, may have got? */
+static bool granted_rightly(const struct entry *e, const struct request *r, int nid)
+{
+	const nodemask_t *nodemask = e->takes_nodemask ? r->nodemask : NULL;
+
+	if (!node_is_private(nid))
+		/* Never in place of private memory that was asked for */
+		return !(e->takes_gfp && r->gfp & __GFP_PRIVATE) ||
+		       r->gfp & __GFP_NOFAIL ||
+		       (nodemask ? node_isset(nid, *nodemask) ||
+				   !nodes_intersects(*nodemask, private_nodes_mask) :
+				   !e->takes_nid || !node_is_private(r->nid));
+
+	if (!e->takes_gfp || !(r->gfp & __GFP_PRIVATE) || r->gfp & __GFP_NOFAIL)
+		return false;
+	if (nodemask && !node_isset(nid, *nodemask))
+		return false;
+	if (!nodemask || r->gfp & __GFP_THISNODE)
+		return e->takes_nid && nid == r->nid;
+	return true;
+}
+
+/* Allocate, look, free. Returns whether there was something to look at. */
+static bool check_entry(struct kunit *test, const struct entry *e, const struct request *r,
+			const char *context)
+{
+	struct grant g = {};
+	int i;
+
+	if (!e->alloc(r, &g))
+		return false;
+	for (i = 0; i < g.nr; i++) {
+		if (!granted_rightly(e, r, page_to_nid(g.pages[i])))
+			KUNIT_FAIL(test, "%s, %s: gfp %pGg, node %d, nodemask %*pbl got node %d",
+				   e->name, context, &r->gfp, r->nid,
+				   nodemask_pr_args(r->nodemask), page_to_nid(g.pages[i]));
+	}
+	e->free(&g);
+	return true;
+}
+
+enum {
+	MASK_NULL,
+	MASK_OWN,
+	MASK_OTHER,
+	MASK_BOTH,
+	MASK_MIXED,
+	MASK_ORDINARY,
+	MASK_EMPTY,
+	MASK_ALL,
+	NR_MASKS
+};
+
+static nodemask_t *make_mask(struct fixture *f, int kind, nodemask_t *mask)
+{
+	nodes_clear(*mask);
+	switch (kind) {
+	case MASK_NULL:
+		return NULL;
+	case MASK_OWN:
+		node_set(f->owners[0].nid, *mask);
+		break;
+	case MASK_OTHER:
+		node_set(f->owners[1].nid, *mask);
+		break;
+	case MASK_BOTH:
+		node_set(f->owners[0].nid, *mask);
+		node_set(f->owners[1].nid, *mask);
+		break;
+	case MASK_MIXED:
+		node_set(f->owners[0].nid, *mask);
+		node_set(f->ordinary, *mask);
+		break;
+	case MASK_ORDINARY:
+		node_set(f->ordinary, *mask);
+		break;
+	case MASK_EMPTY:
+		break;
+	case MASK_ALL:
+		nodes_setall(*mask);
+		break;
+	}
+	return mask;
+}
+
+static const gfp_t gfps[] = {
+	GFP_KERNEL,
+	GFP_ATOMIC,
+	GFP_NOWAIT,
+	GFP_HIGHUSER_MOVABLE,
+	GFP_HIGHUSER_MOVABLE | __GFP_THISNODE,
+	GFP_KERNEL | __GFP_THISNODE,
+	GFP_KERNEL | __GFP_NOFAIL,
+	GFP_KERNEL | __GFP_MEMALLOC,
+	GFP_ATOMIC | __GFP_NOMEMALLOC,
+	GFP_HIGHUSER_MOVABLE | __GFP_WRITE,
+	GFP_TRANSHUGE_LIGHT & ~__GFP_COMP,
+};
+
+/*
+ * An ordinary request that must not fail and may use only private nodes waits
+ * for ever, as it does on nodes without memory.
+ */
+static bool hopeless(struct fixture *f, const struct request *r)
+{
+	nodemask_t all = node_states[N_MEMORY];
+
+	if (!(r->gfp & __GFP_NOFAIL) || (r->gfp & __GFP_THISNODE))
+		return r->gfp & __GFP_NOFAIL;
+	if (!r->nodemask || nodes_intersects(*r->nodemask, all))
+		return false;
+	/* The key turns it into an ordinary one without nodemask. */
+	return !(r->gfp & __GFP_PRIVATE) || !nodes_intersects(*r->nodemask, private_nodes_mask);
+}
+
+enum { IN_TASK, IN_MEMALLOC, IN_NOFS, IN_PIN, NR_CONTEXTS };
+
+static const char * const context_names[NR_CONTEXTS] = {
+	[IN_TASK] = "task",
+	[IN_MEMALLOC] = "PF_MEMALLOC",
+	[IN_NOFS] = "NOFS",
+	[IN_PIN] = "pinning",
+};
+
+static unsigned int enter_context(int context)
+{
+	switch (context) {
+	case IN_MEMALLOC:
+		return memalloc_noreclaim_save();
+	case IN_NOFS:
+		return memalloc_nofs_save();
+	case IN_PIN:
+		return memalloc_pin_save();
+	}
+	return 0;
+}
+
+static void leave_context(int context, unsigned int flags)
+{
+	switch (context) {
+	case IN_MEMALLOC:
+		memalloc_noreclaim_restore(flags);
+		break;
+	case IN_NOFS:
+		memalloc_nofs_restore(flags);
+		break;
+	case IN_PIN:
+		memalloc_pin_restore(flags);
+		break;
+	}
+}
+
+static unsigned int check_all(struct kunit *test, const struct entry *e, gfp_t key)
+{
+	struct fixture *f = test->priv;
+	const int nids[] = { f->owners[0].nid, f->owners[1].nid, f->ordinary };
+	unsigned int grants = 0, flags;
+	nodemask_t mask;
+	int i, n, m, c;
+
+	for (c = 0; c < NR_CONTEXTS; c++) {
+		for (i = 0; i < ARRAY_SIZE(gfps); i++) {
+			if (i && !e->takes_gfp)
+				break;
+			if (e->may_fail && gfps[i] & __GFP_NOFAIL)
+				continue;
+			/* These are slow, and take the zone and the node at most. */
+			if (e->sleeps && (c || !(!i || gfps[i] & __GFP_THISNODE ||
+						 gfps[i] == GFP_HIGHUSER_MOVABLE)))
+				continue;
+			for (n = 0; n < ARRAY_SIZE(nids); n++) {
+				for (m = 0; m < NR_MASKS; m++) {
+					struct request r = {
+						.gfp = gfps[i] | __GFP_NOWARN | key,
+						.nid = nids[n],
+						.nodemask = make_mask(f, m, &mask),
+					};
+
+					if (m && !e->takes_nodemask)
+						break;
+					if (hopeless(f, &r))
+						continue;
+					/* Such a request may not be made there at all. */
+					if (c == IN_MEMALLOC && r.gfp & __GFP_NOFAIL)
+						continue;
+					flags = enter_context(c);
+					grants += check_entry(test, e, &r, context_names[c]);
+					leave_context(c, flags);
+					cond_resched();
+				}
+			}
+		}
+	}
+	return grants;
+}
+
+static void no_key_no_private_memory(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int i;
+
+	plug_all(test);
+	for (i = 0; i < ARRAY_SIZE(entries); i++)
+		KUNIT_EXPECT_GT_MSG(test, check_all(test, &entries[i], 0), 0,
+				    "%s never got anything", entries[i].name);
+	expect_all_free(test, f->owners[0].nid);
+	expect_all_free(test, f->owners[1].nid);
+}
+
+static void the_key_opens_what_is_named(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int i;
+
+	plug_all(test);
+	for (i = 0; i < ARRAY_SIZE(entries); i++) {
+		if (!entries[i].takes_gfp)
+			continue;
+		/* __GFP_NOFAIL with the key is a bug of the caller. */
+		kunit_warning_suppress(test)
+			KUNIT_EXPECT_GT_MSG(test, check_all(test, &entries[i], __GFP_PRIVATE), 0,
+					    "%s never got anything", entries[i].name);
+	}
+	expect_all_free(test, f->owners[0].nid);
+	expect_all_free(test, f->owners[1].nid);
+}
+
+/* Every way that takes the key and a node does get private memory. */
+static void the_key_is_enough(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	int i, o;
+
+	plug_all(test);
+	for (i = 0; i < ARRAY_SIZE(entries); i++) {
+		const struct entry *e = &entries[i];
+
+		if (!e->takes_gfp || !e->takes_nid)
+			continue;
+		for (o = 0; o < NR_OWNERS; o++) {
+			struct request r = { .gfp = GFP_KEY, .nid = f->owners[o].nid };
+			struct grant g = {};
+
+			/* These take no movable memory, and the second has nothing else. */
+			if (o == 1 && strstr(e->name, "exact"))
+				continue;
+			/* No pool of huge pages, no grant: it takes one of the node itself. */
+			KUNIT_EXPECT_TRUE_MSG(test, e->alloc(&r, &g), "%s on node %d",
+					      e->name, r.nid);
+			if (!g.nr)
+				continue;
+			KUNIT_EXPECT_EQ_MSG(test, page_to_nid(g.pages[0]), r.nid, "%s", e->name);
+			e->free(&g);
+		}
+	}
+}
+
+/* Loops of this shape are in many places, and always will be. */
+static void node_loops_fail_on_private_nodes(struct kunit *test)
+{
+	const nodemask_t * const masks[] = {
+		&node_states[N_ONLINE], &node_states[N_POSSIBLE], &node_states[N_MEMORY],
+		&current->mems_allowed,
+	};
+	struct fixture *f = test->priv;
+	nodemask_t allowed = current->mems_allowed;
+	struct page *page;
+	int i, nid;
+
+	plug_all(test);
+	/* As if somebody had let the task use them */
+	node_set(f->owners[0].nid, current->mems_allowed);
+	node_set(f->owners[1].nid, current->mems_allowed);
+	for (i = 0; i < ARRAY_SIZE(masks); i++) {
+		for_each_node_mask(nid, *masks[i]) {
+			page = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE, 0);
+			if (node_state(nid, N_MEMORY))
+				KUNIT_EXPECT_NOT_NULL(test, page);
+			else
+				KUNIT_EXPECT_NULL_MSG(test, page, "node %d", nid);
+			if (page)
+				__free_page(page);
+		}
+	}
+	current->mems_allowed = allowed;
+}
+
+static void kmalloc_ignores_the_key(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	void *ptr;
+
+	plug_all(test);
+	ptr = kmalloc_node(64, GFP_KERNEL | __GFP_PRIVATE, f->owners[0].nid);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_FALSE(test, node_is_private(page_to_nid(virt_to_page(ptr))));
+	kfree(ptr);
+	ptr = kmalloc_node(8 * PAGE_SIZE, GFP_KERNEL | __GFP_PRIVATE, f->owners[0].nid);
+	KUNIT_ASSERT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_FALSE(test, node_is_private(page_to_nid(virt_to_page(ptr))));
+	kfree(ptr);
+}
+
+static void nofail_with_the_key_is_ordinary(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct page *page;
+	nodemask_t mask;
+
+	plug_all(test);
+	mask = nodemask_of_node(f->owners[0].nid);
+	kunit_warning_suppress(test) {
+		page = __alloc_pages(GFP_KERNEL | __GFP_NOFAIL | __GFP_PRIVATE, 0,
+				     f->owners[0].nid, &mask, ALLOC_DEFAULT);
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (page)
+			KUNIT_EXPECT_FALSE(test, node_is_private(page_to_nid(page)));
+	}
+	if (page)
+		__free_page(page);
+}
+
+/* ---- Exhaustion ---- */
+
+static unsigned long exhaust(struct list_head *list, int nid, nodemask_t *nodemask)
+{
+	unsigned long nr = 0;
+	struct page *page;
+	int order;
+
+	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
+		while ((page = __alloc_pages(GFP_KEY | __GFP_COMP, order, nid, nodemask,
+					     ALLOC_DEFAULT))) {
+			list_add(&page->lru, list);
+			nr += 1UL << order;
+			cond_resched();
+		}
+	}
+	return nr;
+}
+
+static unsigned long free_list_of_pages(struct list_head *list, int nid)
+{
+	struct page *page, *next;
+	unsigned long wrong = 0;
+
+	list_for_each_entry_safe(page, next, list, lru) {
+		wrong += page_to_nid(page) != nid;
+		__free_pages(page, compound_order(page));
+	}
+	return wrong;
+}
+
+/* The memory of the one is gone: nothing may come from the other. */
+static void exhaustion_stays_with_the_owner(struct kunit *test)
+{
+	static const gfp_t desperate[] = {
+		GFP_KEY, GFP_KEY | __GFP_MEMALLOC, GFP_KEY | __GFP_HIGH,
+		GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
+		GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE,
+		GFP_KEY | __GFP_RETRY_MAYFAIL, GFP_KEY | __GFP_THISNODE,
+	};
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+	nodemask_t mask, both;
+	unsigned long nr, other, wrong = 0;
+	unsigned int flags;
+	struct page *page;
+	LIST_HEAD(list);
+	LIST_HEAD(more);
+	int i, m, c;
+
+	plug_all(test);
+	mask = nodemask_of_node(a->nid);
+	nr = exhaust(&list, a->nid, &mask);
+	KUNIT_EXPECT_GT(test, nr, 0);
+	other = zone_page_state_snapshot(movable_of(b->nid), NR_FREE_PAGES);
+
+	/* Down to the last page, where no watermark is heeded */
+	flags = memalloc_noreclaim_save();
+	nr += exhaust(&list, a->nid, &mask);
+	memalloc_noreclaim_restore(flags);
+
+	for (c = 0; c < NR_CONTEXTS; c++) {
+		for (i = 0; i < ARRAY_SIZE(desperate); i++) {
+			for (m = 0; m < 2; m++) {
+				flags = enter_context(c);
+				page = __alloc_pages(desperate[i], 0, a->nid, m ? &mask : NULL,
+						     ALLOC_DEFAULT);
+				leave_context(c, flags);
+				/* A last page may have been left, never another's. */
+				if (!page)
+					continue;
+				wrong += page_to_nid(page) != a->nid;
+				list_add(&page->lru, &list);
+			}
+		}
+	}
+	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "pages of another node");
+	KUNIT_EXPECT_EQ(test, zone_page_state_snapshot(movable_of(b->nid), NR_FREE_PAGES),
+			other);
+
+	/* A nodemask with both goes on to the other, and only there. */
+	both = mask;
+	node_set(b->nid, both);
+	page = __alloc_pages(GFP_KEY, 0, a->nid, &both, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page) {
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), b->nid);
+		__free_page(page);
+	}
+
+	KUNIT_EXPECT_GT(test, exhaust(&more, b->nid, NULL), 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&more, b->nid), 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&list, a->nid), 0);
+	expect_all_free(test, a->nid);
+	expect_all_free(test, b->nid);
+}
+
+/* The owner asks from an interrupt, or runs in a task that may not use the node. */
+struct irq_request {
+	struct irq_work work;
+	struct completion done;
+	int nid;
+	struct page *with_key, *without_key;
+};
+
+static void request_in_irq(struct irq_work *work)
+{
+	struct irq_request *r = container_of(work, struct irq_request, work);
+
+	r->with_key = __alloc_pages(GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE, 0, r->nid, NULL,
+				    ALLOC_DEFAULT);
+	r->without_key = __alloc_pages(GFP_ATOMIC | __GFP_NOWARN | __GFP_THISNODE, 0, r->nid,
+				       NULL, ALLOC_DEFAULT);
+	complete(&r->done);
+}
+
+static void works_in_interrupts(struct kunit *test)
+{
+	struct irq_request *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct fixture *f = test->priv;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	plug_all(test);
+	r->nid = f->owners[0].nid;
+	init_completion(&r->done);
+	r->work = IRQ_WORK_INIT_HARD(request_in_irq);
+	irq_work_queue(&r->work);
+	wait_for_completion(&r->done);
+	irq_work_sync(&r->work);
+
+	KUNIT_EXPECT_NULL(test, r->without_key);
+	KUNIT_EXPECT_NOT_NULL(test, r->with_key);
+	if (r->with_key) {
+		KUNIT_EXPECT_EQ(test, page_to_nid(r->with_key), r->nid);
+		__free_page(r->with_key);
+	}
+}
+
+/* With a nodemask of both kinds, the nearer is tried first whatever kswapd does. */
+static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	nodemask_t mask = nodemask_of_node(f->ordinary);
+	struct page *page;
+	int i;
+
+	plug_all(test);
+	node_set(f->owners[0].nid, mask);
+	for (i = 0; i < 2; i++) {
+		const int nid = i ? f->ordinary : f->owners[0].nid;
+
+		page = __alloc_pages(GFP_KEY, 0, nid, &mask, ALLOC_DEFAULT);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, page_to_nid(page), nid);
+		__free_page(page);
+	}
+}
+
+#ifdef CONFIG_CPUSETS
+static void cpusets_off(void *unused)
+{
+	cpus_read_lock();
+	cpuset_dec();
+	cpus_read_unlock();
+}
+
+/* As if there were a cpuset beside the top one */
+static void cpusets_on(struct kunit *test)
+{
+	cpus_read_lock();
+	cpuset_inc();
+	cpus_read_unlock();
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpusets_off, NULL), 0);
+}
+#else
+static void cpusets_on(struct kunit *test) {}
+#endif
+
+#ifdef CONFIG_CPUSETS
+/* Users need the node in their cpuset, an owner in the kernel does not. */
+static void hardwall_needs_permission(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	nodemask_t allowed = current->mems_allowed;
+	struct page *page;
+	int nid;
+
+	plug_all(test);
+	nid = f->owners[0].nid;
+	cpusets_on(test);
+	KUNIT_ASSERT_FALSE(test, node_isset(nid, allowed));
+
+	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	current->flags |= PF_EXITING;
+	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
+	current->flags &= ~PF_EXITING;
+	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	page = __alloc_pages(GFP_KERNEL | __GFP_PRIVATE, 0, nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		__free_page(page);
+
+	node_set(nid, current->mems_allowed);
+	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	current->mems_allowed = allowed;
+}
+#endif
+
+#ifdef CONFIG_CONTIG_ALLOC
+static void contig_ranges_need_the_key(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	unsigned long pfn, end;
+
+	plug_all(test);
+	pfn = PHYS_PFN(a->blocks[0].start);
+	end = pfn + pageblock_nr_pages;
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(pfn, end, ACR_FLAGS_NONE,
+						 GFP_KERNEL | __GFP_NOWARN), -EPERM);
+	expect_all_free(test, a->nid);
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(pfn, end, ACR_FLAGS_NONE,
+						 GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE), 0);
+	free_contig_range(pfn, pageblock_nr_pages);
+	expect_all_free(test, a->nid);
+}
+#endif
+
+/* ---- What must not change for others ---- */
+
+struct totals {
+	unsigned long totalram, totalreserve, freeram, dirty, background;
+	long available;
+	int min_free;
+	unsigned long marks[MAX_NUMNODES][MAX_NR_ZONES][NR_WMARK];
+	long lowmem_reserve[MAX_NUMNODES][MAX_NR_ZONES][MAX_NR_ZONES];
+};
+
+static struct totals *read_totals(struct kunit *test)
+{
+	struct totals *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
+	struct sysinfo info;
+	int nid, i, j;
+
+	KUNIT_ASSERT_NOT_NULL(test, t);
+	si_meminfo(&info);
+	t->totalram = info.totalram;
+	t->freeram = info.freeram;
+	t->totalreserve = totalreserve_pages;
+	t->available = si_mem_available();
+	t->min_free = min_free_kbytes;
+	global_dirty_limits(&t->background, &t->dirty);
+	for_each_node_state(nid, N_MEMORY) {
+		for (i = 0; i < MAX_NR_ZONES; i++) {
+			struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+
+			for (j = 0; j < NR_WMARK; j++)
+				t->marks[nid][i][j] = zone->_watermark[j];
+			for (j = 0; j < MAX_NR_ZONES; j++)
+				t->lowmem_reserve[nid][i][j] = zone->lowmem_reserve[j];
+		}
+	}
+	return t;
+}
+
+static void the_system_looks_the_same(struct kunit *test)
+{
+	const long block = memory_block_size_bytes() >> PAGE_SHIFT;
+	struct fixture *f = test->priv;
+	struct totals *before, *with, *after;
+	struct zone *zone;
+
+	require_memory(test);
+	before = read_totals(test);
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	to_kernel_zone(test, &f->owners[0].blocks[1]);
+	with = read_totals(test);
+
+	KUNIT_EXPECT_EQ(test, with->totalram, before->totalram);
+	KUNIT_EXPECT_EQ(test, with->totalreserve, before->totalreserve);
+	KUNIT_EXPECT_EQ(test, with->min_free, before->min_free);
+	KUNIT_EXPECT_MEMEQ(test, with->marks, before->marks, sizeof(with->marks));
+	KUNIT_EXPECT_MEMEQ(test, with->lowmem_reserve, before->lowmem_reserve,
+			   sizeof(with->lowmem_reserve));
+	/* These move all the time, but not by 256 MiB upwards. */
+	KUNIT_EXPECT_LT(test, with->freeram, before->freeram + block / 4);
+	KUNIT_EXPECT_LT(test, with->available, before->available + block / 4);
+	KUNIT_EXPECT_LE(test, with->dirty, before->dirty + block / 40);
+	KUNIT_EXPECT_LE(test, with->background, before->background + block / 40);
+
+	/* They are counted where they belong. */
+	KUNIT_EXPECT_EQ(test, private_total_pages(), 2 * block);
+	KUNIT_EXPECT_GT(test, private_free_pages(), 2 * block - block / 16);
+	KUNIT_EXPECT_LE(test, private_free_pages(), 2 * block);
+
+	/* Both zones have the small reserve of memory that nobody else needs. */
+	zone = movable_of(f->owners[0].nid);
+	KUNIT_EXPECT_EQ(test, min_wmark_pages(zone), clamp(block / 1024, 32, 128));
+	zone = &NODE_DATA(f->owners[0].nid)->node_zones[ZONE_NORMAL];
+	KUNIT_EXPECT_EQ(test, min_wmark_pages(zone), clamp(block / 1024, 32, 128));
+
+	unplug_action(&f->owners[0]);
+	after = read_totals(test);
+	KUNIT_EXPECT_EQ(test, after->totalram, before->totalram);
+	KUNIT_EXPECT_EQ(test, after->totalreserve, before->totalreserve);
+	KUNIT_EXPECT_MEMEQ(test, after->marks, before->marks, sizeof(after->marks));
+	KUNIT_EXPECT_EQ(test, private_total_pages(), 0);
+	KUNIT_EXPECT_EQ(test, private_free_pages(), 0);
+}
+
+static void slab_builds_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct kmem_cache *cache;
+	int nid;
+
+	require_memory(test);
+	nid = f->owners[1].nid;
+	cache = kmem_cache_create("private_node_kunit", 64, 0, SLAB_NO_MERGE, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	claim(test, 1);
+	plug(test, 1, 1);
+	KUNIT_EXPECT_NULL(test, cache->per_node[nid].node);
+	kmem_cache_destroy(cache);
+}
+
+/* ---- All of it at once ---- */
+
+#define NR_ALLOCATORS	2
+#define NR_HELD		16
+
+struct chaos {
+	struct kunit *test;
+	struct fixture *f;
+	unsigned long seed;
+	/* Held for reading from a grant to its entry in owners, and back */
+	struct rw_semaphore owned;
+	struct xarray owners;		/* pfn -> grant with the key */
+	atomic_t running;
+	atomic_long_t requests, grants, keyed, plugs;
+};
+
+struct allocator {
+	struct chaos *c;
+	struct rnd_state rnd;
+	struct {
+		const struct entry *e;
+		struct grant g;
+	} held[NR_HELD];
+};
+
+static u32 draw(struct allocator *a, u32 below)
+{
+	return prandom_u32_state(&a->rnd) % below;
+}
+
+static void chaos_free(struct allocator *a, int slot)
+{
+	const struct entry *e = a->held[slot].e;
+	int i;
+
+	if (!e)
+		return;
+	down_read(&a->c->owned);
+	for (i = 0; i < a->held[slot].g.nr; i++)
+		xa_erase(&a->c->owners, page_to_pfn(a->held[slot].g.pages[i]));
+	e->free(&a->held[slot].g);
+	up_read(&a->c->owned);
+	a->held[slot].e = NULL;
+}
+
+static void chaos_alloc(struct allocator *a, int slot)
+{
+	const struct entry *e = &entries[draw(a, ARRAY_SIZE(entries))];
+	struct grant *g = &a->held[slot].g;
+	int context = draw(a, NR_CONTEXTS);
+	struct chaos *c = a->c;
+	struct fixture *f = c->f;
+	const int nids[] = { f->owners[0].nid, f->owners[1].nid, f->ordinary };
+	nodemask_t mask;
+	struct request r = {
+		.gfp = gfps[draw(a, ARRAY_SIZE(gfps))] | __GFP_NOWARN,
+		.nid = nids[draw(a, ARRAY_SIZE(nids))],
+		.nodemask = make_mask(f, draw(a, NR_MASKS), &mask),
+	};
+	unsigned int flags;
+	int i, nid;
+
+	/* Neither warnings nor requests that wait for ever */
+	r.gfp &= ~__GFP_NOFAIL;
+	if (draw(a, 2))
+		r.gfp |= __GFP_PRIVATE;
+	if (e->races_offline && r.gfp & __GFP_PRIVATE)
+		return;
+	/* These are slow: more of the others. */
+	if (e->sleeps && draw(a, 8))
+		return;
+
+	memset(g, 0, sizeof(*g));
+	atomic_long_inc(&c->requests);
+	down_read(&c->owned);
+	flags = enter_context(context);
+	if (e->alloc(&r, g)) {
+		a->held[slot].e = e;
+		atomic_long_inc(&c->grants);
+	}
+	leave_context(context, flags);
+	for (i = 0; a->held[slot].e && i < g->nr; i++) {
+		nid = page_to_nid(g->pages[i]);
+		if (!granted_rightly(e, &r, nid))
+			KUNIT_FAIL(c->test, "%s, %s: gfp %pGg, node %d, nodemask %*pbl got node %d",
+				   e->name, context_names[context], &r.gfp, r.nid,
+				   nodemask_pr_args(r.nodemask), nid);
+		if (!node_is_private(nid))
+			continue;
+		atomic_long_inc(&c->keyed);
+		xa_store(&c->owners, page_to_pfn(g->pages[i]),
+			 xa_mk_value(compound_order(g->pages[i])), GFP_KERNEL);
+	}
+	up_read(&c->owned);
+}
+
+static int allocate_at_random(void *arg)
+{
+	struct allocator *a = arg;
+	unsigned int i;
+	int slot;
+
+	for (i = 0; i < draws; i++) {
+		slot = draw(a, NR_HELD);
+		if (a->held[slot].e)
+			chaos_free(a, slot);
+		else
+			chaos_alloc(a, slot);
+		cond_resched();
+	}
+	for (slot = 0; slot < NR_HELD; slot++)
+		chaos_free(a, slot);
+	atomic_dec(&a->c->running);
+	while (!kthread_should_stop())
+		schedule_timeout_idle(1);
+	return 0;
+}
+
+/*
+ * Nobody is between a grant and its entry: a page of the node that is not in
+ * the buddy allocator has to be in the list. Frozen pages have no reference,
+ * hence the look at where a page is, not at its count.
+ */
+static void every_page_has_an_owner(struct chaos *c, const struct owner *o)
+{
+	unsigned long pfn, end, nr_wrong = 0;
+	struct page *page;
+	void *entry;
+	int b;
+
+	down_write(&c->owned);
+	lru_add_drain_all();
+	for (b = 0; b < NR_BLOCKS; b++) {
+		if (!o->plugged[b])
+			continue;
+		pfn = PHYS_PFN(o->blocks[b].start);
+		end = PHYS_PFN(o->blocks[b].end + 1);
+		drain_all_pages(page_zone(pfn_to_page(pfn)));
+		while (pfn < end) {
+			page = pfn_to_page(pfn);
+			entry = xa_load(&c->owners, pfn);
+			if (PageBuddy(page)) {
+				nr_wrong += !!entry;
+				pfn += 1UL << buddy_order(page);
+			} else if (entry) {
+				pfn += 1UL << xa_to_value(entry);
+			} else {
+				nr_wrong++;
+				pfn++;
+			}
+		}
+	}
+	up_write(&c->owned);
+	KUNIT_EXPECT_EQ_MSG(c->test, nr_wrong, 0, "pages of node %d without an owner", o->nid);
+}
+
+static void chaos_stop(void *task)
+{
+	kthread_stop(task);
+}
+
+static void requests_at_random(struct kunit *test)
+{
+	struct chaos *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	struct owner *b = &f->owners[1];
+	struct allocator *a;
+	struct task_struct *task;
+	unsigned long until;
+	int i, ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	plug_all(test);
+	c->test = test;
+	c->f = f;
+	c->seed = seed ?: get_random_u32();
+	init_rwsem(&c->owned);
+	xa_init(&c->owners);
+	atomic_set(&c->running, NR_ALLOCATORS);
+	if (IS_ENABLED(CONFIG_CPUSETS) && c->seed & 1)
+		cpusets_on(test);
+	kunit_info(test, "private_node_kunit.seed=%lu draws=%u", c->seed, draws);
+
+	for (i = 0; i < NR_ALLOCATORS; i++) {
+		a = kunit_kzalloc(test, sizeof(*a), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, a);
+		a->c = c;
+		prandom_seed_state(&a->rnd, c->seed + i);
+		task = kthread_run(allocate_at_random, a, "private_kunit/%d", i);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, chaos_stop, task), 0);
+	}
+
+	/* The second owner comes and goes, which rebuilds all zonelists. */
+	until = jiffies + 600 * HZ;
+	while (atomic_read(&c->running) && time_before(jiffies, until)) {
+		every_page_has_an_owner(c, &f->owners[0]);
+		every_page_has_an_owner(c, b);
+		ret = private_node_remove_memory(b->pn, b->blocks, 1);
+		if (!ret) {
+			b->plugged[0] = false;
+			schedule_timeout_idle(HZ / 50);
+			ret = private_node_add_memory(b->pn, b->blocks, 1);
+			KUNIT_EXPECT_EQ(test, ret, 0);
+			b->plugged[0] = !ret;
+			atomic_long_inc(&c->plugs);
+		} else {
+			/* Somebody held a page. */
+			KUNIT_EXPECT_EQ(test, ret, -EBUSY);
+		}
+		schedule_timeout_idle(HZ / 50);
+	}
+	KUNIT_ASSERT_EQ_MSG(test, atomic_read(&c->running), 0, "still running after 600 s");
+
+	every_page_has_an_owner(c, &f->owners[0]);
+	every_page_has_an_owner(c, b);
+	expect_all_free(test, f->owners[0].nid);
+	expect_all_free(test, b->nid);
+	KUNIT_EXPECT_TRUE(test, xa_empty(&c->owners));
+	xa_destroy(&c->owners);
+	kunit_info(test, "%ld requests, %ld grants, %ld pages of private nodes, replugged %ld times",
+		   atomic_long_read(&c->requests), atomic_long_read(&c->grants),
+		   atomic_long_read(&c->keyed), atomic_long_read(&c->plugs));
+	KUNIT_EXPECT_GT(test, atomic_long_read(&c->keyed), 0);
+}
+
+static struct kunit_case private_node_cases[] = {
+	KUNIT_CASE(refuses_bad_descriptions),
+	KUNIT_CASE(refuses_bad_nodes),
+	KUNIT_CASE(claims_and_releases),
+	KUNIT_CASE(changes_features_without_memory),
+	KUNIT_CASE(pool_is_empty),
+	KUNIT_CASE_SLOW(memory_comes_and_goes),
+	KUNIT_CASE(kernel_zone_is_private_too),
+	KUNIT_CASE(refuses_bad_ranges),
+	KUNIT_CASE(only_the_owner_adds),
+	KUNIT_CASE(ordinary_memory_stays_ordinary),
+	KUNIT_CASE(a_stuck_page_keeps_all_as_it_is),
+	KUNIT_CASE_SLOW(a_failed_plug_leaves_nothing),
+	KUNIT_CASE_SLOW(a_failed_unplug_leaves_all),
+	KUNIT_CASE(owner_hears_of_the_end),
+	KUNIT_CASE(no_ordinary_list_has_a_private_zone),
+	KUNIT_CASE(private_lists_are_complete),
+	KUNIT_CASE_SLOW(no_key_no_private_memory),
+	KUNIT_CASE_SLOW(the_key_opens_what_is_named),
+	KUNIT_CASE(the_key_is_enough),
+	KUNIT_CASE(node_loops_fail_on_private_nodes),
+	KUNIT_CASE(kmalloc_ignores_the_key),
+	KUNIT_CASE(nofail_with_the_key_is_ordinary),
+	KUNIT_CASE_SLOW(exhaustion_stays_with_the_owner),
+	KUNIT_CASE(works_in_interrupts),
+	KUNIT_CASE(mixed_nodemask_prefers_the_nearer),
+#ifdef CONFIG_CPUSETS
+	KUNIT_CASE(hardwall_needs_permission),
+#endif
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_CASE(contig_ranges_need_the_key),
+#endif
+	KUNIT_CASE(the_system_looks_the_same),
+	KUNIT_CASE(slab_builds_nothing),
+	KUNIT_CASE_SLOW(requests_at_random),
+	{}
+};
+
+static struct kunit_suite private_node_suite = {
+	.name = "private_node",
+	.init = private_init,
+	.test_cases = private_node_cases,
+};
+
+kunit_test_suite(private_node_suite);
+
+MODULE_DESCRIPTION("KUnit tests for private NUMA nodes");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,1103 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Test private nodes made of dax devices: binding, plugging and unplugging
+ * them, what is refused and how, and that ordinary memory and ordinary
+ * allocations do not notice.
+ *
+ * The devices are what the machine has: any dax device whose memory is not in
+ * use. They are taken from their drivers and given back. Some cases need two,
+ * or the files of CONFIG_TEST_PRIVATE_NODE, and skip otherwise.
+ *
+ * PRIVATE_NODE_CYCLES in the environment is how often to plug and unplug
+ * (default 10).
+ */
+#define _GNU_SOURCE
+#include "kselftest_harness.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/mempolicy.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define DAX		"/sys/bus/dax"
+#define NODES		"/sys/devices/system/node"
+#define BLOCKS		"/sys/devices/system/memory"
+#define HOOK		"/sys/kernel/debug/test_private_node"
+#define OURS		"dax_private"
+
+#define MAX_DEVICES	8
+#define MAX_NODES	1024
+#define MAX_BLOCKS	4096
+#define TEXT		65536
+/* With a debug kernel on an emulated CPU. */
+#define TIMEOUT		900
+/* Left free under pressure, so that nobody is killed for lack of memory. */
+#define MARGIN_KB	(64L << 10)
+
+struct dax {
+	char name[32];
+	char driver[32];
+	int target_node;
+	unsigned long long size;
+};
+
+/* What the zones of a node add up to, in pages. */
+struct zones {
+	unsigned long free;
+	unsigned long managed;
+	char names[128];
+};
+
+/* Returns the length, or -1. */
+static ssize_t read_file(const char *path, char *buf, size_t size)
+{
+	int fd = open(path, O_RDONLY);
+	size_t len = 0;
+	ssize_t got = 0;
+
+	if (fd < 0)
+		return -1;
+	while (len < size - 1 && (got = read(fd, buf + len, size - 1 - len)) > 0)
+		len += got;
+	close(fd);
+	if (got < 0)
+		return -1;
+	buf[len] = '\0';
+	return len;
+}
+
+/* Returns 0 or the errno of the write. */
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	int error = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		error = errno;
+	close(fd);
+	return error;
+}
+
+static int driver_write(const char *driver, const char *file, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), DAX "/drivers/%s/%s", driver, file);
+	return write_file(path, text);
+}
+
+static int dax_write(const struct dax *dax, const char *attr, const char *text)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax->name, attr);
+	return write_file(path, text);
+}
+
+/* The value of an attribute without its newline; "?" if it cannot be read. */
+static const char *dax_read(const struct dax *dax, const char *attr)
+{
+	static char buf[256];
+	char path[256];
+
+	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax->name, attr);
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		return "?";
+	buf[strcspn(buf, "\n")] = '\0';
+	return buf;
+}
+
+static void dax_driver(const struct dax *dax, char *name, size_t size)
+{
+	char path[256], target[PATH_MAX];
+	ssize_t len;
+
+	snprintf(path, sizeof(path), DAX "/devices/%s/driver", dax->name);
+	len = readlink(path, target, sizeof(target) - 1);
+	if (len < 0) {
+		*name = '\0';
+		return;
+	}
+	target[len] = '\0';
+	snprintf(name, size, "%s", strrchr(target, '/') + 1);
+}
+
+static bool dax_is_ours(const struct dax *dax)
+{
+	char driver[32];
+
+	dax_driver(dax, driver, sizeof(driver));
+	return !strcmp(driver, OURS);
+}
+
+static int dax_node(const struct dax *dax)
+{
+	return atoi(dax_read(dax, "private/node"));
+}
+
+/* Is this node in one of the lists of /sys/devices/system/node? */
+static bool node_in(const char *list, int nid)
+{
+	char path[64], buf[4096], *word, *rest = buf;
+
+	snprintf(path, sizeof(path), NODES "/%s", list);
+	if (read_file(path, buf, sizeof(buf)) < 0)
+		return false;
+	while ((word = strsep(&rest, ",\n"))) {
+		int first, last;
+		int fields = sscanf(word, "%d-%d", &first, &last);
+
+		if (fields == 1)
+			last = first;
+		if (fields >= 1 && first <= nid && nid <= last)
+			return true;
+	}
+	return false;
+}
+
+/* A line of /proc/meminfo in kB, or -1. */
+static long memory_kb(const char *key)
+{
+	char buf[8192], *line;
+
+	if (read_file("/proc/meminfo", buf, sizeof(buf)) < 0)
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n"))
+		if (!strncmp(line, key, strlen(key)) && line[strlen(key)] == ':')
+			return atol(line + strlen(key) + 1);
+	return -1;
+}
+
+/*
+ * Walk /proc/zoneinfo: add up what node @nid has, and put what must not change
+ * for the other nodes into @others, if given.
+ */
+static bool node_zones(int nid, struct zones *zones, char *others, size_t size)
+{
+	static char buf[1 << 20];
+	unsigned long free = 0, boost = 0;
+	char zone[32], *line;
+	int node = -1;
+	size_t len = 0;
+
+	memset(zones, 0, sizeof(*zones));
+	/* What CPUs have counted for themselves is in the sums then. */
+	write_file("/proc/sys/vm/stat_refresh", "1");
+	if (read_file("/proc/zoneinfo", buf, sizeof(buf)) < 0)
+		return false;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n")) {
+		unsigned long value;
+		char key[32];
+
+		if (sscanf(line, "Node %d, zone %31s", &node, zone) == 2)
+			continue;
+		if (sscanf(line, " pages free %lu", &value) == 1) {
+			free = value;
+			continue;
+		}
+		if (node == nid && sscanf(line, " count: %lu", &value) == 1) {
+			zones->free += value;
+			continue;
+		}
+		if (strstr(line, "protection:")) {
+			if (node != nid && others)
+				len += snprintf(others + len, size - len,
+						"%d %s%s\n", node, zone, line);
+		} else if (sscanf(line, " %31s %lu", key, &value) != 2) {
+			continue;
+		} else if (!strcmp(key, "boost")) {
+			/* Comes and goes with fragmentation, part of the rest. */
+			boost = value;
+		} else if (node == nid && !strcmp(key, "managed") && value) {
+			zones->free += free;
+			zones->managed += value;
+			snprintf(zones->names + strlen(zones->names),
+				 sizeof(zones->names) - strlen(zones->names),
+				 "%s ", zone);
+		} else if (node != nid && others &&
+			   (!strcmp(key, "min") || !strcmp(key, "low") ||
+			    !strcmp(key, "high"))) {
+			len += snprintf(others + len, size - len,
+					"%d %s %s %lu\n", node, zone, key,
+					value - boost);
+		} else if (node != nid && others && !strcmp(key, "managed")) {
+			len += snprintf(others + len, size - len,
+					"%d %s %s %lu\n", node, zone, key,
+					value);
+		}
+		if (others && len >= size)
+			return false;
+	}
+	return true;
+}
+
+static bool all_free(int nid, struct zones *zones)
+{
+	return node_zones(nid, zones, NULL, 0) && zones->managed &&
+	       zones->free == zones->managed;
+}
+
+static int count_entries(const char *path, const char *prefix)
+{
+	struct dirent *entry;
+	int count = 0;
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		return -1;
+	while ((entry = readdir(dir)))
+		count += !strncmp(entry->d_name, prefix, strlen(prefix));
+	closedir(dir);
+	return count;
+}
+
+/* The memory blocks of a node, at most @max. */
+static int node_blocks(int nid, int *blocks, int max)
+{
+	struct dirent *entry;
+	char path[64];
+	int count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), NODES "/node%d", nid);
+	dir = opendir(path);
+	if (!dir)
+		return 0;
+	while (count < max && (entry = readdir(dir)))
+		count += sscanf(entry->d_name, "memory%d", &blocks[count]) == 1;
+	closedir(dir);
+	return count;
+}
+
+/* Write to the state of each memory block of a node, returns an errno. */
+static int blocks_write(int nid, const char *state)
+{
+	int blocks[MAX_BLOCKS];
+	int count = node_blocks(nid, blocks, MAX_BLOCKS);
+	char path[64];
+	int error = 0;
+
+	for (int i = 0; i < count && !error; i++) {
+		snprintf(path, sizeof(path), BLOCKS "/memory%d/state", blocks[i]);
+		error = write_file(path, state);
+	}
+	return count ? error : ENOENT;
+}
+
+/* Everything that has to be as before when memory was plugged and unplugged. */
+struct traces {
+	char iomem[TEXT];
+	char zones[TEXT];
+	char online[4096];
+	int blocks;
+	long total;
+	long commit_limit;
+};
+
+static bool traces(struct traces *traces)
+{
+	struct zones zones;
+
+	memset(traces, 0, sizeof(*traces));
+	traces->blocks = count_entries(BLOCKS, "memory");
+	traces->total = memory_kb("MemTotal");
+	traces->commit_limit = memory_kb("CommitLimit");
+	return read_file("/proc/iomem", traces->iomem, TEXT) > 0 &&
+	       read_file(NODES "/online", traces->online, 4096) > 0 &&
+	       node_zones(-1, &zones, traces->zones, TEXT);
+}
+
+/* Names the first thing that is not as it was; "" if all of it is. */
+static const char *traces_differ(const struct traces *before)
+{
+	static struct traces now;
+
+	if (!traces(&now))
+		return "cannot be read";
+	if (strcmp(before->iomem, now.iomem))
+		return "/proc/iomem";
+	if (strcmp(before->zones, now.zones))
+		return "zones of other nodes";
+	if (strcmp(before->online, now.online))
+		return "online nodes";
+	if (before->blocks != now.blocks)
+		return "number of memory blocks";
+	if (before->total != now.total)
+		return "MemTotal";
+	if (before->commit_limit != now.commit_limit)
+		return "CommitLimit";
+	return "";
+}
+
+static int hook_alloc(const char *format, int nid, unsigned long count)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), format, nid, count);
+	return write_file(HOOK "/alloc", text);
+}
+
+/* Pages that the hook holds on a node, on all others if @others. */
+static long hook_held(int nid, bool others)
+{
+	char buf[4096], *line;
+	long sum = 0;
+
+	if (read_file(HOOK "/held", buf, sizeof(buf)) < 0)
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n")) {
+		long pages;
+		int node;
+
+		if (sscanf(line, "node %d: %ld", &node, &pages) == 2 &&
+		    (others ? node != nid : node == nid))
+			sum += pages;
+	}
+	return sum;
+}
+
+/* Nobody uses its memory, and it is not managed by a driver we do not know. */
+static bool dax_usable(const struct dax *dax)
+{
+	const char *state = dax_read(dax, "state");
+
+	if (!dax->size || dax->target_node < 0)
+		return false;
+	if (!strcmp(dax->driver, "kmem"))
+		return !strcmp(state, "unplugged") || !strcmp(state, "offline");
+	return !*dax->driver || !strcmp(dax->driver, OURS) ||
+	       !strcmp(dax->driver, "device_dax");
+}
+
+/* How much of it is whole memory blocks, for a device with one range. */
+static unsigned long long dax_usable_size(const struct dax *dax)
+{
+	unsigned long long start, end, block;
+	char buf[32];
+
+	if (read_file(BLOCKS "/block_size_bytes", buf, sizeof(buf)) < 0)
+		return 0;
+	block = strtoull(buf, NULL, 16);
+	start = strtoull(dax_read(dax, "resource"), NULL, 0);
+	end = start + strtoull(dax_read(dax, "size"), NULL, 0);
+	start = (start + block - 1) / block * block;
+	end = end / block * block;
+	return end > start ? end - start : 0;
+}
+
+static int dax_by_name(const void *a, const void *b)
+{
+	return strcmp(((const struct dax *)a)->name,
+		      ((const struct dax *)b)->name);
+}
+
+static int dax_find(struct dax *dax)
+{
+	DIR *dir = opendir(DAX "/devices");
+	struct dirent *entry;
+	int count = 0;
+
+	if (!dir)
+		return 0;
+	while (count < MAX_DEVICES && (entry = readdir(dir))) {
+		struct dax *new = &dax[count];
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(new->name, sizeof(new->name), "%.31s", entry->d_name);
+		dax_driver(new, new->driver, sizeof(new->driver));
+		new->size = strtoull(dax_read(new, "size"), NULL, 0);
+		if (sscanf(dax_read(new, "target_node"), "%d", &new->target_node) != 1)
+			new->target_node = -1;
+		count += dax_usable(new);
+	}
+	closedir(dir);
+	qsort(dax, count, sizeof(*dax), dax_by_name);
+	return count;
+}
+
+static bool dax_bind(const struct dax *dax)
+{
+	/* The id makes it match; if it is there already, that is all it does. */
+	return !driver_write(OURS, "new_id", dax->name) && dax_is_ours(dax);
+}
+
+/* Bound to our driver and unplugged. */
+static bool dax_take(const struct dax *dax)
+{
+	if (!dax_is_ours(dax)) {
+		if (*dax->driver &&
+		    driver_write(dax->driver, "unbind", dax->name))
+			return false;
+		if (!dax_bind(dax))
+			return false;
+	}
+	return !dax_write(dax, "state", "unplugged");
+}
+
+static void dax_give_back(const struct dax *dax)
+{
+	if (dax_is_ours(dax)) {
+		dax_write(dax, "state", "unplugged");
+		driver_write(OURS, "unbind", dax->name);
+	}
+	driver_write(OURS, "remove_id", dax->name);
+	if (*dax->driver)
+		driver_write(dax->driver, "bind", dax->name);
+}
+
+/* What a plugged device lacks to be one, "" for nothing. */
+static const char *not_plugged(const struct dax *dax, int node)
+{
+	if (strcmp(dax_read(dax, "state"), "online"))
+		return "state is not online";
+	if (dax_node(dax) != node)
+		return "another node";
+	if (!node_in("has_private_memory", node))
+		return "not in has_private_memory";
+	if (node_in("has_memory", node))
+		return "in has_memory";
+	if (node_in("has_normal_memory", node))
+		return "in has_normal_memory";
+	return "";
+}
+
+/* The same for an unplugged one, and for a node that nobody else plugged. */
+static const char *not_unplugged(const struct dax *dax, int node)
+{
+	if (strcmp(dax_read(dax, "state"), "unplugged"))
+		return "state is not unplugged";
+	if (dax_node(dax) != -1)
+		return "has a node";
+	if (node_in("has_private_memory", node))
+		return "in has_private_memory";
+	return "";
+}
+
+FIXTURE(dax)
+{
+	struct dax device[MAX_DEVICES];
+	int count;
+	struct dax *first, *second;
+	struct zones zones;
+	struct traces before;
+	char others[TEXT];
+	int nid;
+	bool hook;
+};
+
+FIXTURE_SETUP(dax)
+{
+	self->count = 0;
+	if (geteuid())
+		SKIP(return, "needs root");
+	if (access(DAX "/drivers/" OURS, F_OK))
+		SKIP(return, "no driver dax_private");
+	self->count = dax_find(self->device);
+	if (!self->count)
+		SKIP(return, "no dax device whose memory is not in use");
+	for (int i = 0; i < self->count; i++) {
+		ASSERT_TRUE(dax_take(&self->device[i])) {
+			TH_LOG("cannot take %s", self->device[i].name);
+		}
+	}
+	self->first = &self->device[0];
+	for (int i = 1; i < self->count && !self->second; i++)
+		if (self->device[i].target_node != self->first->target_node)
+			self->second = &self->device[i];
+	self->nid = self->first->target_node;
+	self->hook = !access(HOOK "/alloc", F_OK);
+	/*
+	 * The first memory hotplug of any kind since boot computes watermarks
+	 * again, from a little less than boot did: do that one here.
+	 */
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_TRUE(traces(&self->before));
+}
+
+FIXTURE_TEARDOWN(dax)
+{
+	if (self->hook)
+		write_file(HOOK "/held", "0");
+	for (int i = 0; i < self->count; i++)
+		dax_give_back(&self->device[i]);
+}
+
+/* A bound device does nothing until it is told to. */
+TEST_F_TIMEOUT(dax, bound_is_unplugged, TIMEOUT)
+{
+	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	ASSERT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
+	ASSERT_LT(0, atoi(dax_read(self->first, "private/adistance")));
+	ASSERT_NE('\0', *dax_read(self->first, "private/features"));
+}
+
+TEST_F_TIMEOUT(dax, plug_and_unplug, TIMEOUT)
+{
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+
+	/* All of it is there, movable, and free. */
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_STREQ("Movable ", self->zones.names);
+	ASSERT_EQ(dax_usable_size(self->first),
+		  self->zones.managed * (unsigned long long)getpagesize());
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Totals, limits and watermarks are those of ordinary memory alone. */
+TEST_F_TIMEOUT(dax, ordinary_memory_does_not_notice, TIMEOUT)
+{
+	long kb;
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(self->before.total, memory_kb("MemTotal"));
+	ASSERT_EQ(self->before.commit_limit, memory_kb("CommitLimit"));
+	kb = memory_kb("MemTotal");
+	ASSERT_GE(kb, memory_kb("MemFree"));
+	ASSERT_GE(kb, memory_kb("MemAvailable"));
+	ASSERT_TRUE(node_zones(self->nid, &self->zones, self->others, TEXT));
+	ASSERT_STREQ(self->before.zones, self->others);
+
+	kb = self->zones.managed * (getpagesize() >> 10);
+	ASSERT_EQ(kb, memory_kb("PrivateTotal"));
+	ASSERT_EQ(kb, memory_kb("PrivateFree"));
+}
+
+TEST_F_TIMEOUT(dax, cycles, TIMEOUT)
+{
+	const char *wanted = getenv("PRIVATE_NODE_CYCLES");
+	int cycles = wanted ? atoi(wanted) : 10;
+	long before = 0, after;
+
+	ASSERT_LT(0, cycles);
+	/* The first one may leave caches behind. */
+	for (int i = -1; i < cycles; i++) {
+		if (!i)
+			before = memory_kb("MemAvailable");
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_STREQ("", not_plugged(self->first, self->nid));
+		ASSERT_TRUE(all_free(self->nid, &self->zones));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	}
+	after = memory_kb("MemAvailable");
+	ASSERT_STREQ("", traces_differ(&self->before));
+	TH_LOG("%d cycles, MemAvailable changed by %ld kB", cycles, after - before);
+	/* Half of a memmap for each cycle is a leak; caches are a few MB. */
+	ASSERT_LT(before - after,
+		  (8L << 10) + cycles * (long)((self->first->size >> 10) /
+					       getpagesize() * 32));
+}
+
+/* Both plug and unplug at the same time, over and over. */
+TEST_F_TIMEOUT(dax, two_devices, TIMEOUT)
+{
+	int status, other;
+	pid_t child;
+
+	if (!self->second)
+		SKIP(return, "needs two dax devices with a node each");
+	other = self->second->target_node;
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		int error = 0;
+
+		for (int i = 0; i < 5 && !error; i++) {
+			error = dax_write(self->second, "state", "online");
+			if (!error)
+				error = dax_write(self->second, "state", "unplugged");
+		}
+		_exit(error);
+	}
+	for (int i = 0; i < 5; i++) {
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_STREQ("", not_plugged(self->first, self->nid));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, status);
+	ASSERT_STREQ("", traces_differ(&self->before));
+
+	/* Each keeps its own node while the other goes. */
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->second, "state", "online"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_STREQ("", not_plugged(self->second, other));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	ASSERT_STREQ("", not_plugged(self->second, other));
+	ASSERT_TRUE(all_free(other, &self->zones));
+	ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* A node has one owner: neither another device nor another driver gets in. */
+TEST_F_TIMEOUT(dax, one_owner, TIMEOUT)
+{
+	char text[16];
+
+	if (!self->second)
+		SKIP(return, "needs two dax devices with a node each");
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	snprintf(text, sizeof(text), "%d", self->nid);
+	ASSERT_EQ(0, dax_write(self->second, "private/target_node", text));
+	ASSERT_EQ(EBUSY, dax_write(self->second, "state", "online"));
+	ASSERT_STREQ("", not_unplugged(self->second, self->second->target_node));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(dax_usable_size(self->first),
+		  self->zones.managed * (unsigned long long)getpagesize());
+
+	/* Refused for that node only. */
+	snprintf(text, sizeof(text), "%d", self->second->target_node);
+	ASSERT_EQ(0, dax_write(self->second, "private/target_node", text));
+	ASSERT_EQ(0, dax_write(self->second, "state", "online"));
+	ASSERT_STREQ("", not_plugged(self->second, self->second->target_node));
+}
+
+/* Ordinary and private memory do not share a node. */
+TEST_F_TIMEOUT(dax, node_with_memory, TIMEOUT)
+{
+	char text[16];
+
+	for (int nid = 0; nid < MAX_NODES; nid++) {
+		if (!node_in("has_memory", nid) && !node_in("has_cpu", nid))
+			continue;
+		snprintf(text, sizeof(text), "%d", nid);
+		ASSERT_EQ(0, dax_write(self->first, "private/target_node", text));
+		ASSERT_EQ(EBUSY, dax_write(self->first, "state", "online"));
+		ASSERT_STREQ("", not_unplugged(self->first, nid));
+	}
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Without a node of its own, a device gets a reserved one if there is one. */
+TEST_F_TIMEOUT(dax, any_reserved_node, TIMEOUT)
+{
+	char cmdline[4096];
+	int error;
+
+	ASSERT_LT(0, read_file("/proc/cmdline", cmdline, sizeof(cmdline)));
+	ASSERT_EQ(0, dax_write(self->first, "private/target_node", "-1"));
+	error = dax_write(self->first, "state", "online");
+	if (!strstr(cmdline, "numa_spm=")) {
+		ASSERT_EQ(ENOSPC, error);
+		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	} else {
+		ASSERT_EQ(0, error);
+		ASSERT_STREQ("", not_plugged(self->first, dax_node(self->first)));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	}
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* What each setting refuses, and that it is as before then. */
+TEST_F_TIMEOUT(dax, bad_values, TIMEOUT)
+{
+	static const struct {
+		const char *attr;
+		const char *value;
+	} bad[] = {
+		{ "state", "offline" },
+		{ "state", "online_kernel" },
+		{ "state", "Online" },
+		{ "state", "online2" },
+		{ "state", "1" },
+		{ "state", "\n" },
+		{ "private/target_node", "-2" },
+		{ "private/target_node", "100000" },
+		{ "private/target_node", "99999999999999999999" },
+		{ "private/target_node", "two" },
+		{ "private/target_node", "2 3" },
+		{ "private/target_node", "\n" },
+		{ "private/features", "all" },
+		{ "private/features", "User" },
+		{ "private/features", "user+" },
+		{ "private/features", "user+user" },
+		{ "private/features", "user+bogus" },
+		{ "private/features", "none+user" },
+		{ "private/features", "demotion" },
+		{ "private/features", "1" },
+		{ "private/features", "\n" },
+		{ "private/adistance", "0" },
+		{ "private/adistance", "-1" },
+		{ "private/adistance", "4294967296" },
+		{ "private/adistance", "far" },
+		{ "private/adistance", "\n" },
+	};
+	char was[256];
+
+	for (unsigned int i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+		snprintf(was, sizeof(was), "%s",
+			 dax_read(self->first, bad[i].attr));
+		ASSERT_EQ(EINVAL, dax_write(self->first, bad[i].attr,
+					    bad[i].value)) {
+			TH_LOG("%s: \"%s\"", bad[i].attr, bad[i].value);
+		}
+		ASSERT_STREQ(was, dax_read(self->first, bad[i].attr));
+	}
+	/* Read-only for root, too. */
+	ASSERT_EQ(EACCES, dax_write(self->first, "private/node", "1"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+TEST_F_TIMEOUT(dax, good_values, TIMEOUT)
+{
+	static const char * const features[] = {
+		"user", "user+reclaim", "reclaim+demotion", "ltpin",
+		"user+reclaim+demotion+ltpin", "none",
+	};
+
+	for (unsigned int i = 0; i < sizeof(features) / sizeof(*features); i++) {
+		ASSERT_EQ(0, dax_write(self->first, "private/features", features[i]));
+		ASSERT_STREQ(features[i], dax_read(self->first, "private/features"));
+	}
+	ASSERT_EQ(0, dax_write(self->first, "private/features", "user\n"));
+	ASSERT_EQ(0, dax_write(self->first, "private/adistance", "1234\n"));
+	ASSERT_STREQ("1234", dax_read(self->first, "private/adistance"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online\n"));
+	ASSERT_STREQ("user", dax_read(self->first, "private/features"));
+	ASSERT_STREQ("1234", dax_read(self->first, "private/adistance"));
+}
+
+/* Nothing can be set while memory is plugged; the wrong order is harmless. */
+TEST_F_TIMEOUT(dax, settings_are_fixed_while_online, TIMEOUT)
+{
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first, "private/features", "user"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+
+	ASSERT_EQ(EBUSY, dax_write(self->first, "private/features", "none"));
+	ASSERT_STREQ("user", dax_read(self->first, "private/features"));
+	ASSERT_EQ(EBUSY, dax_write(self->first, "private/target_node", "-1"));
+	ASSERT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
+	ASSERT_EQ(EBUSY, dax_write(self->first, "private/adistance", "1"));
+	ASSERT_NE(1, atoi(dax_read(self->first, "private/adistance")));
+	ASSERT_EQ(EBUSY, dax_write(self->first, "size", "0"));
+	/* A bad value is bad whatever the state. */
+	ASSERT_EQ(EINVAL, dax_write(self->first, "private/features", "bogus"));
+	ASSERT_EQ(EINVAL, dax_write(self->first, "state", "bogus"));
+
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first, "private/features", "none"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Unbinding takes idle memory along. */
+TEST_F_TIMEOUT(dax, rebind, TIMEOUT)
+{
+	for (int i = 0; i < 3; i++) {
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_STREQ("", not_plugged(self->first, self->nid));
+		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+		ASSERT_FALSE(dax_is_ours(self->first));
+		ASSERT_FALSE(node_in("has_private_memory", self->nid));
+		ASSERT_STREQ("", traces_differ(&self->before));
+		ASSERT_TRUE(dax_bind(self->first));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	}
+
+	/* Blocks that somebody has taken offline go as well. */
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, blocks_write(self->nid, "offline"));
+	ASSERT_FALSE(node_in("has_private_memory", self->nid));
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* As udev does it: whoever onlines a block, in any zone, it is private. */
+TEST_F_TIMEOUT(dax, blocks_in_any_zone, TIMEOUT)
+{
+	static const char * const states[] = {
+		"online", "online_movable", "online_kernel",
+	};
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	for (unsigned int i = 0; i < sizeof(states) / sizeof(*states); i++) {
+		ASSERT_EQ(0, blocks_write(self->nid, "offline"));
+		ASSERT_FALSE(node_in("has_private_memory", self->nid));
+		ASSERT_EQ(0, blocks_write(self->nid, states[i])) {
+			TH_LOG("%s", states[i]);
+		}
+		ASSERT_STREQ("", not_plugged(self->first, self->nid));
+		ASSERT_TRUE(all_free(self->nid, &self->zones));
+		ASSERT_STREQ(i == 2 ? "Normal " : "Movable ", self->zones.names);
+		ASSERT_EQ(self->before.total, memory_kb("MemTotal"));
+		node_zones(self->nid, &self->zones, self->others, TEXT);
+		ASSERT_STREQ(self->before.zones, self->others);
+	}
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* kmem has no business on a node that has an owner. */
+TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
+{
+	char seed[32], path[256], size[32];
+	struct dax part = {};
+
+	if (access(DAX "/drivers/kmem", F_OK))
+		SKIP(return, "no driver kmem");
+
+	/* Cut the device in two, which then have the same target node. */
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	snprintf(size, sizeof(size), "%llu", self->first->size / 2);
+	ASSERT_EQ(0, dax_write(self->first, "size", size));
+	ASSERT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
+	snprintf(path, sizeof(path), "%s",
+		 dax_read(self->first, "../dax_region/create"));
+	snprintf(part.name, sizeof(part.name), "%.31s", path);
+	snprintf(seed, sizeof(seed), "%.31s", part.name);
+	ASSERT_EQ(0, dax_write(&part, "size", size));
+
+	/* The first one owns the node, the second one is given to kmem. */
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	/* With a reserved node, it was bound to our driver without being asked. */
+	if (dax_is_ours(&part))
+		driver_write(OURS, "unbind", part.name);
+	driver_write("kmem", "new_id", part.name);
+	dax_driver(&part, part.driver, sizeof(part.driver));
+	EXPECT_STREQ("", part.driver);
+	EXPECT_TRUE(all_free(self->nid, &self->zones));
+	EXPECT_EQ(dax_usable_size(self->first),
+		  self->zones.managed * (unsigned long long)getpagesize());
+
+	/* Put it together again. */
+	EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	EXPECT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	driver_write("kmem", "remove_id", part.name);
+	if (*part.driver)
+		driver_write(part.driver, "unbind", part.name);
+	EXPECT_EQ(0, dax_write(&part, "size", "0"));
+	EXPECT_EQ(0, dax_write(self->first, "../dax_region/delete", seed));
+	snprintf(size, sizeof(size), "%llu", self->first->size);
+	EXPECT_EQ(0, dax_write(self->first, "size", size));
+	EXPECT_TRUE(dax_bind(self->first));
+}
+
+/* Touch as much ordinary memory as there is, but for a margin; how many kB? */
+static long press(void)
+{
+	long kb = memory_kb("MemAvailable") - MARGIN_KB;
+	long page = getpagesize();
+	char *area;
+
+	if (kb <= 0)
+		return 0;
+	area = mmap(NULL, kb << 10, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (area == MAP_FAILED)
+		return 0;
+	for (long i = 0; i < kb << 10; i += page)
+		area[i] = 1;
+	munmap(area, kb << 10);
+	return kb;
+}
+
+static long set_mempolicy_of(int mode, const unsigned long *nodes)
+{
+	return syscall(SYS_set_mempolicy, mode, nodes, MAX_NODES + 1);
+}
+
+/* However short ordinary memory is, private memory is not touched. */
+TEST_F_TIMEOUT(dax, memory_hog, TIMEOUT)
+{
+	unsigned long nodes[MAX_NODES / (8 * sizeof(long))];
+	long kb;
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	kb = press();
+	ASSERT_LT(0, kb);
+	TH_LOG("touched %ld kB", kb);
+	ASSERT_TRUE(all_free(self->nid, &self->zones)) {
+		TH_LOG("%lu of %lu pages free", self->zones.free,
+		       self->zones.managed);
+	}
+
+	/* The same with a policy for all nodes. */
+	memset(nodes, 0xff, sizeof(nodes));
+	for (int nid = 0; nid < MAX_NODES; nid++)
+		if (!node_in("online", nid))
+			nodes[nid / (8 * sizeof(long))] &=
+				~(1UL << nid % (8 * sizeof(long)));
+	ASSERT_EQ(0, set_mempolicy_of(MPOL_INTERLEAVE, nodes));
+	ASSERT_LT(0, press());
+	ASSERT_EQ(0, set_mempolicy_of(MPOL_DEFAULT, NULL));
+	ASSERT_TRUE(all_free(self->nid, &self->zones)) {
+		TH_LOG("%lu of %lu pages free", self->zones.free,
+		       self->zones.managed);
+	}
+}
+
+/* No policy without a flag for it can name a private node. */
+TEST_F_TIMEOUT(dax, policy_of_private_node_only, TIMEOUT)
+{
+	unsigned long nodes[MAX_NODES / (8 * sizeof(long))] = {};
+	static const int modes[] = {
+		MPOL_BIND, MPOL_INTERLEAVE, MPOL_PREFERRED, MPOL_PREFERRED_MANY,
+		MPOL_WEIGHTED_INTERLEAVE,
+	};
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	nodes[self->nid / (8 * sizeof(long))] |=
+		1UL << self->nid % (8 * sizeof(long));
+	for (unsigned int i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
+		EXPECT_EQ(-1, set_mempolicy_of(modes[i], nodes)) {
+			set_mempolicy_of(MPOL_DEFAULT, NULL);
+		}
+		EXPECT_EQ(EINVAL, errno);
+	}
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+}
+
+/* Who asks with the key gets this node's memory, all of it, and no other. */
+TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
+{
+	unsigned long all;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	all = self->zones.managed;
+
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu", self->nid, 1000));
+	ASSERT_EQ(0, hook_held(self->nid, false));
+	ASSERT_EQ(1000, hook_held(self->nid, true));
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu thisnode", self->nid, 1));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1000));
+	ASSERT_EQ(1000, hook_held(self->nid, false));
+	ASSERT_EQ(0, hook_held(self->nid, true));
+
+	/* Until nothing is left. Watermarks keep a little back. */
+	hook_alloc("nid=%d count=%lu key", self->nid, all);
+	ASSERT_EQ(0, hook_held(self->nid, true));
+	ASSERT_LE((long)(all - all / 50), hook_held(self->nid, false));
+	ASSERT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Memory that cannot go stays, with all that belongs to it. */
+TEST_F_TIMEOUT(dax, unplug_in_use, TIMEOUT)
+{
+	struct zones was;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key pin", self->nid, 1));
+
+	ASSERT_EQ(EBUSY, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(EBUSY, dax_write(self->first, "private/features", "user"));
+	was = self->zones;
+	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
+	ASSERT_EQ(was.managed, self->zones.managed);
+
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* A signal ends an unplug that waits for a page. */
+TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
+{
+	int status;
+	pid_t child;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		struct sigaction action = { .sa_handler = on_alarm };
+
+		/* Without SA_RESTART. */
+		sigaction(SIGALRM, &action, NULL);
+		alarm(5);
+		_exit(dax_write(self->first, "state", "unplugged"));
+	}
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(EINTR, WEXITSTATUS(status));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Memory in use outlives its driver, and comes back with it. */
+TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
+{
+	char driver[32];
+	struct zones was;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(node_zones(self->nid, &was, NULL, 0));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_FALSE(dax_is_ours(self->first));
+	ASSERT_TRUE(node_in("has_private_memory", self->nid));
+	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
+	ASSERT_EQ(was.managed, self->zones.managed);
+
+	/* Nobody else gets the memory or the node. */
+	driver_write("kmem", "new_id", self->first->name);
+	driver_write("kmem", "remove_id", self->first->name);
+	ASSERT_FALSE(node_in("has_memory", self->nid));
+	dax_driver(self->first, driver, sizeof(driver));
+	ASSERT_STREQ("", driver);
+
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+TEST_HARNESS_MAIN

@@ -61,9 +61,6 @@ nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask);
  * private_zonelists_build - build the lists that only __GFP_PRIVATE reaches
  * @pgdat: the node whose lists are built
  *
- * Also clears what is behind the end of the node's ordinary lists, where zones
- * can stand that an earlier, longer list had.
- *
  * Context: The writer section of zonelist_update_seq, interrupts off.
  */
 static inline void private_zonelists_build(pg_data_t *pgdat)

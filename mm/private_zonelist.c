@@ -126,30 +126,10 @@ static void private_build(struct private_zonelists *zl, int nid)
 	private_end_zones(zoneref);
 }
 
-/*
- * A reader that runs while a list grows can step over its old end before the
- * new one is written. It must not find there what the list had when it was
- * longer, say a zone of a node that was ordinary and has become private.
- */
-static void private_clear_behind(struct zonelist *zonelist, size_t nr_max)
-{
-	size_t i = 0;
-
-	while (i < nr_max && zonelist->_zonerefs[i].zone)
-		i++;
-	if (i < nr_max)
-		memset(&zonelist->_zonerefs[i], 0,
-		       (nr_max - i) * sizeof(struct zoneref));
-}
-
 void __private_zonelists_build(pg_data_t *pgdat)
 {
 	struct private_zonelists *zl = private_zonelists_get();
 
-	private_clear_behind(&pgdat->node_zonelists[ZONELIST_FALLBACK],
-			     private_zonerefs_max(PRIVATE_FALLBACK));
-	private_clear_behind(&pgdat->node_zonelists[ZONELIST_NOFALLBACK],
-			     private_zonerefs_max(PRIVATE_NOFALLBACK));
 	if (zl)
 		private_build(&zl[pgdat->node_id], pgdat->node_id);
 }

@@ -789,7 +789,11 @@ static void no_ordinary_list_has_a_private_zone(struct kunit *test)
 			else if (node_is_private(nid))
 				KUNIT_EXPECT_EQ_MSG(test, total, 0, "node %d", nid);
 
-			/* Nor is there one behind the end, for who races. */
+			/*
+			 * Nor is there one behind the end, where a reader gets
+			 * to if the list grows under it: lists shrink by one
+			 * zone at a time, and the end takes its place.
+			 */
 			zoneref = NODE_DATA(nid)->node_zonelists[list]._zonerefs;
 			for (i = total; i < MAX_ZONES_PER_ZONELIST + 1; i++)
 				KUNIT_EXPECT_NULL(test, zoneref[i].zone);
@@ -998,7 +1002,14 @@ static bool try_contig(const struct request *r, struct grant *g)
 {
 	const gfp_t allowed = GFP_HIGHUSER_MOVABLE | __GFP_NOWARN | __GFP_THISNODE | __GFP_PRIVATE;
 
-	return one_page(g, alloc_contig_pages(1, r->gfp & allowed, r->nid, r->nodemask));
+	/* A whole block: less is asking for trouble at the start of a zone. */
+	return one_page(g, alloc_contig_pages(pageblock_nr_pages, r->gfp & allowed, r->nid,
+					      r->nodemask));
+}
+
+static void free_contig(struct grant *g)
+{
+	free_contig_range(page_to_pfn(g->pages[0]), pageblock_nr_pages);
 }
 #endif
 
@@ -1122,7 +1133,7 @@ static const struct entry entries[] = {
 	  .takes_gfp = true, .takes_nid = true },
 	{ "alloc_pages_nolock", try_nolock, free_nolock, .takes_nid = true },
 #ifdef CONFIG_CONTIG_ALLOC
-	{ "alloc_contig_pages", try_contig, free_one, .takes_gfp = true, .takes_nid = true,
+	{ "alloc_contig_pages", try_contig, free_contig, .takes_gfp = true, .takes_nid = true,
 	  .takes_nodemask = true, .sleeps = true, .may_fail = true, .races_offline = true },
 #endif
 	{ "kmalloc_node", try_kmalloc_node, free_kmalloc, .takes_nid = true, .sleeps = true },
@@ -1305,6 +1316,10 @@ static unsigned int check_all(struct kunit *test, const struct entry *e, gfp_t k
 			if (i && !e->takes_gfp)
 				break;
 			if (e->may_fail && gfps[i] & __GFP_NOFAIL)
+				continue;
+			/* These are slow, and take the zone and the node at most. */
+			if (e->sleeps && (c || !(!i || gfps[i] & __GFP_THISNODE ||
+						 gfps[i] == GFP_HIGHUSER_MOVABLE)))
 				continue;
 			for (n = 0; n < ARRAY_SIZE(nids); n++) {
 				for (m = 0; m < NR_MASKS; m++) {
@@ -1652,10 +1667,14 @@ static void hardwall_needs_permission(struct kunit *test)
 
 	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
 	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_page(page);
 	current->flags |= PF_EXITING;
 	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
 	current->flags &= ~PF_EXITING;
 	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_page(page);
 	page = __alloc_pages(GFP_KERNEL | __GFP_PRIVATE, 0, nid, NULL, ALLOC_DEFAULT);
 	KUNIT_EXPECT_NOT_NULL(test, page);
 	if (page)

@@ -1598,7 +1598,7 @@ static void works_in_interrupts(struct kunit *test)
 	plug_all(test);
 	r->nid = f->owners[0].nid;
 	init_completion(&r->done);
-	r->work = IRQ_WORK_INIT_HARD(request_in_irq);
+	r->work = IRQ_WORK_INIT(request_in_irq);
 	irq_work_queue(&r->work);
 	wait_for_completion(&r->done);
 	irq_work_sync(&r->work);

@@ -20,6 +20,8 @@ MACHINES = {
     "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
     "numa": ("q35", NUMA),
     "small": ("q35", ["-smp", "2", "-m", "1G"]),
+    # RAM from 4G to 7G: three 1G pages of the direct map, or two and a spare one.
+    "large": ("q35", ["-smp", "2", "-m", "5G"]),
 }
 
 

@@ -17,7 +17,6 @@
 #include <linux/cpumask.h>
 #include <linux/fault-inject.h>
 #include <linux/gfp.h>
-#include <linux/hardirq.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -38,7 +37,7 @@
 #include "../mm_internal.h"
 
 #define BLOCK_ORDER	PMD_ORDER
-#define BLOCK_PAGES	(1 << BLOCK_ORDER)
+#define BLOCK_PAGES	PTRS_PER_PTE
 #define MAX_BLOCKS	33
 #define MAX_TRIES	1024
 
@@ -311,6 +310,7 @@ static const struct way {
 	{ "set_memory_p, 4K", one_p, 1 },
 	{ "set_direct_map_pmds_invalid", all_pmds, BLOCK_PAGES },
 };
+
 KUNIT_ARRAY_PARAM_DESC(way, ways, name);
 
 /* Take a block away by @way, put it back, and see that its flags are the same. */
@@ -548,13 +548,15 @@ static void read_blocks(void *data)
 	struct reader *reader = data;
 	unsigned int i, j;
 	long value;
+	void *addr;
 
-	for (i = 0; i < reader->nr; i++)
-		for (j = 0; j < BLOCK_PAGES; j++)
-			if (!copy_from_kernel_nofault(&value,
-					page_address(reader->t->blocks[i] + j),
-					sizeof(value)))
+	for (i = 0; i < reader->nr; i++) {
+		for (j = 0; j < BLOCK_PAGES; j++) {
+			addr = page_address(reader->t->blocks[i] + j);
+			if (!copy_from_kernel_nofault(&value, addr, sizeof(value)))
 				atomic_inc(&reader->readable);
+		}
+	}
 }
 
 /* TLBs are small, so look at few blocks, each with its own set of calls. */
@@ -582,60 +584,6 @@ static void no_cpu_reads_invalid_blocks(struct kunit *test)
 	}
 }
 
-#ifdef CONFIG_SMP
-/* Other CPUs flush their TLBs when they are called by an interrupt. */
-static unsigned long calls_received(void)
-{
-	unsigned long calls = 0;
-	int cpu;
-
-	for_each_online_cpu(cpu)
-		calls += per_cpu(irq_stat, cpu).counts[IRQ_COUNT_CALL_FUNCTION];
-
-	return calls;
-}
-
-static void batch_interrupts_less(struct kunit *test)
-{
-	const unsigned int nr = 32;
-	struct direct_map_test *t = test->priv;
-	unsigned long before, one_by_one, at_once, addr;
-	unsigned int i;
-
-	if (num_online_cpus() == 1 || cpu_feature_enabled(X86_FEATURE_INVLPGB))
-		kunit_skip(test, "needs CPUs that interrupt each other to flush");
-
-	get_blocks(test, nr, false);
-	/* Splitting 1G pages flushes, too, and is not what is counted here. */
-	invalid_and_back(test, nr);
-
-	before = calls_received();
-	for (i = 0; i < nr; i++) {
-		KUNIT_EXPECT_EQ(test, all_valid(t->blocks[i], false), 0);
-		addr = address(t->blocks[i]);
-		flush_tlb_kernel_range(addr, addr + PMD_SIZE);
-	}
-	one_by_one = calls_received() - before;
-
-	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_EQ(test, all_valid(t->blocks[i], true), 0);
-
-	before = calls_received();
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), 0);
-	at_once = calls_received() - before;
-
-	kunit_info(test, "%u blocks: %lu calls to other CPUs one by one, %lu at once\n",
-		   nr, one_by_one, at_once);
-	KUNIT_EXPECT_GE(test, one_by_one, nr * (num_online_cpus() - 1));
-	KUNIT_EXPECT_LT(test, 4 * at_once, one_by_one);
-}
-#else
-static void batch_interrupts_less(struct kunit *test)
-{
-	kunit_skip(test, "needs CONFIG_SMP");
-}
-#endif
-
 static const struct failure {
 	char		*name;
 	unsigned int	at;
@@ -648,6 +596,7 @@ static const struct failure {
 	{ "middle block, half done", 3, true },
 	{ "last block, half done", 7, true },
 };
+
 KUNIT_ARRAY_PARAM_DESC(failure, failures, name);
 
 static void failure_is_undone(struct kunit *test)
@@ -762,7 +711,7 @@ static void need_spare_memory(struct kunit *test)
 	int ret;
 
 	if (!spare)
-		kunit_skip(test, "needs direct_map_kunit.spare=, the address of 1G of RAM that is not in use");
+		kunit_skip(test, "needs direct_map_kunit.spare=, 1G of RAM not in use");
 	if (mhp_get_default_online_type() != MMOP_OFFLINE)
 		kunit_skip(test, "needs hot-added memory to stay offline");
 	KUNIT_ASSERT_TRUE(test, IS_ALIGNED(spare, PUD_SIZE));
@@ -1028,6 +977,7 @@ static void name(struct kunit *test)					\
 {									\
 	kunit_skip(test, "needs CONFIG_MEMORY_HOTREMOVE");		\
 }
+
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_entries)
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_1g_entry)
 SKIP_WITHOUT_HOTREMOVE(rest_of_1g_page_stays)
@@ -1057,7 +1007,6 @@ static struct kunit_case direct_map_test_cases[] = {
 	KUNIT_CASE(one_flush_for_all_blocks),
 	KUNIT_CASE(full_flush_where_needed),
 	KUNIT_CASE(no_cpu_reads_invalid_blocks),
-	KUNIT_CASE(batch_interrupts_less),
 	KUNIT_CASE_PARAM(failure_is_undone, failure_gen_params),
 	KUNIT_CASE(failing_split_is_undone),
 	KUNIT_CASE(bad_blocks_are_refused),
@@ -1075,6 +1024,7 @@ static struct kunit_suite direct_map_test_suite = {
 	.init = direct_map_test_init,
 	.test_cases = direct_map_test_cases,
 };
+
 kunit_test_suite(direct_map_test_suite);
 
 MODULE_DESCRIPTION("Tests for parts of the direct map that go and come back");

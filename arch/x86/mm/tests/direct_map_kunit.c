@@ -21,6 +21,7 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/pgtable.h>
 #include <linux/proc_fs.h>
 #include <linux/sched.h>
 #include <linux/seq_file.h>
@@ -31,7 +32,6 @@
 #include <linux/vmstat.h>
 
 #include <asm/memtype.h>
-#include <asm/pgtable.h>
 #include <asm/tlbflush.h>
 
 #include "../mm_internal.h"

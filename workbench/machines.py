@@ -61,6 +61,8 @@ MACHINES = {
     "bench-2G": ("q35", bench(1024)),
     **{f"smp{cpus}": ("q35", ["-smp", str(cpus), "-m", "2G"]) for cpus in (1, 2, 4, 8)},
     "smp2-6G": ("q35", ["-smp", "2", "-m", "6G"]),
+    # RAM from 4G to 7G: three 1G pages of the direct map, or two and a spare one.
+    "large": ("q35", ["-smp", "2", "-m", "5G"]),
 }
 
 

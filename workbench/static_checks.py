@@ -184,12 +184,25 @@ def compile_locked(kernel, objects):
     return done.returncode, remarks, checked, log
 
 
+def missing_option(source, dot_config):
+    """The option that a file's Makefile asks for and that the configuration does not set; empty if the file is built."""
+    makefile = (wb.LINUX / source).parent / "Makefile"
+    lines = makefile.read_text().replace("\\\n", " ") if makefile.is_file() else ""
+    guard = re.search(rf"^obj-\$\((CONFIG_\w+)\)\s*[+:]?=.*(?<=\s){re.escape(Path(source).stem)}\.o\b", lines, re.M)
+    return guard[1] if guard and guard[1] not in dot_config else ""
+
+
 def sparse_and_warnings(config="default"):
     """W=1 and sparse on every touched C file that the configuration builds: new lines against the base only."""
     cases = [sparse_sees()]
     ours = kernels.Kernel(config, label=f"{config}-static")
     ours.configure()
     sources = [name for name in touched(".c") if not name.startswith(("tools/", "Documentation/"))]
+    dot_config = kernels.present(ours.objects / ".config")
+    for name in list(sources):
+        if option := missing_option(name, dot_config):
+            cases.append(Case(f"W=1 and sparse {name}", "skipped", f"needs {option}"))
+            sources.remove(name)
     objects = [str(Path(name).with_suffix(".o")) for name in sources]
     known = [name for name, path in zip(objects, sources)
              if not subprocess.run(["git", "-C", wb.LINUX, "cat-file", "-e", f"base:{path}"], capture_output=True,

@@ -113,6 +113,7 @@ static inline enum node_states node_memory_state(int nid)
 extern atomic_long_t private_managed_pages;
 unsigned long __private_free_pages(void);
 unsigned long __private_file_pages(void);
+unsigned long __private_low_wmark_pages(void);
 
 /**
  * private_account_managed - count pages that come to or leave a private node
@@ -164,16 +165,23 @@ static inline unsigned long private_file_pages(void)
 	return private_nodes_enabled() ? __private_file_pages() : 0;
 }
 
+/**
+ * private_low_wmark_pages - the low watermarks of all private zones
+ *
+ * Context: Any.
+ * Return: the number of pages.
+ */
+static inline unsigned long private_low_wmark_pages(void)
+{
+	return private_nodes_enabled() ? __private_low_wmark_pages() : 0;
+}
+
 #else /* CONFIG_PRIVATE_NODES */
 
 static inline void private_zonelists_build(pg_data_t *pgdat) {}
 
-static __always_inline gfp_t private_confine(gfp_t gfp, int nid,
-					     nodemask_t **nodemask,
-					     unsigned int alloc_flags)
-{
-	return gfp;
-}
+/* A macro, as to take the address of the nodemask changes the caller's code. */
+#define private_confine(gfp, nid, nodemask, alloc_flags)	(gfp)
 
 static inline int private_node_check_add(int nid)
 {
@@ -201,6 +209,11 @@ static inline unsigned long private_free_pages(void)
 }
 
 static inline unsigned long private_file_pages(void)
+{
+	return 0;
+}
+
+static inline unsigned long private_low_wmark_pages(void)
 {
 	return 0;
 }

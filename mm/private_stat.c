@@ -40,6 +40,20 @@ unsigned long __private_file_pages(void)
 	return pages;
 }
 
+unsigned long __private_low_wmark_pages(void)
+{
+	unsigned long pages = 0;
+	struct zone *zone;
+	int nid;
+
+	for_each_node_mask(nid, private_nodes_mask) {
+		for (zone = NODE_DATA(nid)->node_zones;
+		     zone < NODE_DATA(nid)->node_zones + MAX_NR_ZONES; zone++)
+			pages += low_wmark_pages(zone);
+	}
+	return pages;
+}
+
 static void private_show_kb(struct seq_file *m, const char *name,
 			    unsigned long pages)
 {

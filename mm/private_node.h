@@ -203,20 +203,10 @@ static inline unsigned long private_total_pages(void)
 	return 0;
 }
 
-static inline unsigned long private_free_pages(void)
-{
-	return 0;
-}
-
-static inline unsigned long private_file_pages(void)
-{
-	return 0;
-}
-
-static inline unsigned long private_low_wmark_pages(void)
-{
-	return 0;
-}
+/* Macros, as what functions return changes the order in which gcc adds. */
+#define private_free_pages()		0UL
+#define private_file_pages()		0UL
+#define private_low_wmark_pages()	0UL
 
 #endif /* CONFIG_PRIVATE_NODES */
 

@@ -243,10 +243,23 @@ static bool node_zones(int nid, struct zones *zones, char *others, size_t size)
 	return true;
 }
 
+/*
+ * Free pages are those of the buddy allocator and of the lists of the CPUs,
+ * which zoneinfo reads one after the other while pages go from there to here.
+ * Wait for a look in between.
+ */
 static bool all_free(int nid, struct zones *zones)
 {
-	return node_zones(nid, zones, NULL, 0) && zones->managed &&
-	       zones->free == zones->managed;
+	int tries;
+
+	for (tries = 0; tries < 50; tries++) {
+		if (!node_zones(nid, zones, NULL, 0) || !zones->managed)
+			return false;
+		if (zones->free == zones->managed)
+			return true;
+		usleep(100000);
+	}
+	return false;
 }
 
 static int count_entries(const char *path, const char *prefix)

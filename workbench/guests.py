@@ -24,7 +24,7 @@ RUNS = wb.BUILD / "run"
 HONEST = "panic_on_warn=1 oops=panic panic=-1 kunit.autorun=0"
 
 PROBLEMS = re.compile(
-    r"Kernel panic|BUG:|WARNING:|Oops|general protection fault|KASAN:|UBSAN:|KCSAN:|INFO: possible|possible recursive locking"
+    r"Kernel panic|kernel BUG at|BUG:|WARNING:|Oops|general protection fault|KASAN:|UBSAN:|KCSAN:|INFO: possible|possible recursive locking"
     r"|inconsistent lock state|suspicious RCU usage|blocked for more than|rcu: INFO:|soft lockup|hard LOCKUP|Bad page state"
     r"|unreferenced object|Unable to mount root|Out of memory: Killed|Unknown symbol")
 
@@ -40,6 +40,7 @@ class Outcome:
     results: object
     seconds: float
     problems: list = field(default_factory=list)
+    excerpt: list = field(default_factory=list)     # the console around the first problem
 
     def text(self, name):
         """A file of the results as text; empty when it is not there."""
@@ -140,6 +141,17 @@ def command(boot, image, folder):
     return [*words, "-serial", "mon:stdio"] if boot.shell else [*words, "-serial", "stdio", "-monitor", "none"]
 
 
+def excerpt(lines):
+    """The lines around the first problem; the last ones when no line names a problem."""
+    first = next((number for number, line in enumerate(lines) if is_problem(line)), len(lines) - 20)
+    return lines[max(0, first - 5):first + 40]
+
+
+def is_problem(line):
+    """Whether a line of the console tells of a problem."""
+    return PROBLEMS.search(line) and "Command line:" not in line
+
+
 def watch(words, console, timeout, echo):
     """Run QEMU with its console in a file, and lines with the prefix echo on our output; kill it when time is up.
 
@@ -161,13 +173,16 @@ def watch(words, console, timeout, echo):
 
 def judge(outcome, boot, in_time):
     """Fill in what is wrong with a boot: each entry is one line."""
-    console = outcome.console.read_text(errors="replace").replace("\r", "")
+    lines = [line.strip() for line in outcome.console.read_text(errors="replace").splitlines() if line.strip()]
     if not in_time:
-        last = next((line for line in reversed(console.splitlines()) if line.strip()), "nothing")
-        outcome.problems.append(f"no end after {boot.timeout} s; the console's last line: {last.strip()}")
-    seen = [line.strip() for line in console.splitlines() if PROBLEMS.search(line) and "Command line:" not in line]
+        last = lines[-1] if lines else "nothing"
+        outcome.problems.append(f"no end after {boot.timeout} s; the console's last line: {last}")
+    seen = [line for line in lines if is_problem(line)]
     outcome.problems += [f"console: {line}" for line in dict.fromkeys(seen[:5])]
-    if not (outcome.results / "finished").exists():
+    finished = (outcome.results / "finished").exists()
+    if seen or not finished:
+        outcome.excerpt = excerpt(lines)
+    if not finished:
         outcome.problems.append("the guest left no results")
         return
     taint = int(outcome.text("tainted") or -1)

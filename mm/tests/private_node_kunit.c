@@ -30,6 +30,7 @@
 #include <linux/node.h>
 #include <linux/notifier.h>
 #include <linux/numa.h>
+#include <linux/page-isolation.h>
 #include <linux/page_frag_cache.h>
 #include <linux/prandom.h>
 #include <linux/private_node.h>
@@ -1037,7 +1038,7 @@ static bool try_vmalloc_node(const struct request *r, struct grant *g)
 
 static bool try_page_frag(const struct request *r, struct grant *g)
 {
-	static struct page_frag_cache cache;
+	struct page_frag_cache cache = {};
 	bool got = virt_page(g, page_frag_alloc(&cache, 64, r->gfp & ~__GFP_HIGHMEM));
 
 	/* The fragment holds on to its page; the next one gets a new page. */
@@ -1707,6 +1708,34 @@ static void contig_ranges_need_the_key(struct kunit *test)
 	free_contig_range(pfn, pageblock_nr_pages);
 	expect_all_free(test, a->nid);
 }
+
+/* Somebody else, such as an unplug, has isolated a block: it stays isolated. */
+static void contig_ranges_leave_isolation_alone(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	unsigned long pfn, end;
+
+	plug_all(test);
+	pfn = PHYS_PFN(a->blocks[0].start);
+	end = pfn + 2 * pageblock_nr_pages;
+	KUNIT_ASSERT_EQ(test, start_isolate_page_range(pfn, end, PB_ISOLATE_MODE_OTHER), 0);
+
+	/* The block itself, and a range that begins before it */
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(pfn, pfn + pageblock_nr_pages, ACR_FLAGS_NONE,
+						 GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE),
+			-EBUSY);
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(end - pageblock_nr_pages,
+						 end + pageblock_nr_pages, ACR_FLAGS_NONE,
+						 GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE),
+			-EBUSY);
+	KUNIT_EXPECT_TRUE(test, is_migrate_isolate_page(pfn_to_page(pfn)));
+	KUNIT_EXPECT_TRUE(test, is_migrate_isolate_page(pfn_to_page(end - pageblock_nr_pages)));
+	KUNIT_EXPECT_FALSE(test, is_migrate_isolate_page(pfn_to_page(end)));
+
+	undo_isolate_page_range(pfn, end);
+	expect_all_free(test, a->nid);
+}
 #endif
 
 /* ---- What must not change for others ---- */
@@ -2065,6 +2094,7 @@ static struct kunit_case private_node_cases[] = {
 #endif
 #ifdef CONFIG_CONTIG_ALLOC
 	KUNIT_CASE(contig_ranges_need_the_key),
+	KUNIT_CASE(contig_ranges_leave_isolation_alone),
 #endif
 	KUNIT_CASE(the_system_looks_the_same),
 	KUNIT_CASE(slab_builds_nothing),

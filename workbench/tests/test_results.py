@@ -111,7 +111,8 @@ class Judge(unittest.TestCase):
                      "WARNING: possible circular locking dependency detected", "Oops: Oops: 0000 [#1] SMP",
                      "INFO: task cat:1 blocked for more than 120 seconds.", "rcu: INFO: rcu_preempt detected stalls",
                      "UBSAN: array-index-out-of-bounds in x", "BUG: sleeping function called from invalid context at x",
-                     "WARNING: suspicious RCU usage", "BUG: Bad page state in process x"):
+                     "WARNING: suspicious RCU usage", "BUG: Bad page state in process x",
+                     "kernel BUG at mm/slub.c:1!"):
             self.assertIn(line, self.judge(f"[ 1.0] {line}\n"), line)
 
     def test_missing_results(self):
@@ -125,6 +126,15 @@ class Judge(unittest.TestCase):
         files = {"finished": "", "tainted": "0\n", "work.status": "3\n", "work.log": "first\nno such file\n"}
         self.assertIn("job work ended with 3: no such file", self.judge(files=files))
         self.assertIn("no status", self.judge(files={"finished": "", "tainted": "0\n"}))
+
+    def test_excerpt_is_what_is_around_the_first_problem(self):
+        lines = [f"line {number}" for number in range(100)]
+        lines[50] = "kernel BUG at mm/slub.c:1!"
+        self.assertEqual(guests.excerpt(lines), lines[45:90])
+
+    def test_excerpt_without_a_problem_is_the_end(self):
+        self.assertEqual(guests.excerpt([f"line {number}" for number in range(100)])[-1], "line 99")
+        self.assertEqual(guests.excerpt([]), [])
 
     def test_timeout_tells_the_last_line(self):
         self.assertIn("no end after 5 s; the console's last line: stuck here", self.judge("a\nstuck here\n\n", in_time=False))

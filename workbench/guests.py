@@ -21,10 +21,11 @@ GUEST_FILES = wb.TOP / "workbench" / "guest.d"
 RUNS = wb.BUILD / "run"
 
 # What an emulated machine on a busy host needs to come up each time. The check of the timer interrupt counts ticks in real
-# time, of which it may see too few. The watchdog of 7.3's clocksources can hang a boot: while the clocksource is still
-# jiffies, watchdog_check_skew() waits for a CPU that stop_machine() holds, and its timeout is read from jiffies, which no
-# CPU advances then.
-EMULATED = "panic=-1 kunit.autorun=0 no_timer_check tsc=nowatchdog"
+# time, of which it may see too few. The watchdog of 7.3's clocksources can hang a boot with several CPUs: while the
+# clocksource is still jiffies, watchdog_check_skew() waits for a CPU that stop_machine() holds, and its timeout is read
+# from jiffies, which no CPU advances then. Where instructions are counted there is one CPU, and a clock that is exact.
+EMULATED = "panic=-1 kunit.autorun=0 no_timer_check"
+SEVERAL_CPUS = "tsc=nowatchdog"
 
 # Crashes have to end the machine: no test goes on after a warning, and none passes because nobody read the console.
 HONEST = f"panic_on_warn=1 oops=panic {EMULATED}"
@@ -139,7 +140,8 @@ ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu",
 def command(boot, image, folder):
     """QEMU's command line."""
     how = ICOUNT if boot.icount else accelerator(boot.kernel)
-    append = f"console=ttyS0 {EMULATED if boot.shell else HONEST} {boot.append}".strip()
+    words = ["console=ttyS0", EMULATED if boot.shell else HONEST, "" if boot.icount else SEVERAL_CPUS, boot.append]
+    append = " ".join(word for word in words if word)
     words = ["qemu-system-x86_64", *how, *machines.arguments(boot.machine), "-nodefaults",
              "-display", "none", "-no-reboot", "-kernel", str(boot.kernel), "-initrd", str(image), "-append", append,
              "-device", "virtio-serial,bus=pcie.0", "-chardev", f"file,id=results,path={folder}/results.tar",

@@ -16,9 +16,9 @@ help:
 	'Private memory for Linux: a patch series, and the workbench to build, boot and test it.' \
 	'' \
 	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
-	'  make check             all tests (45 min, again 8 min); the last line counts them' \
+	'  make check             all tests (45 min; again: what has not passed with the same tree); the last line counts them' \
 	'  make check T=NAME      just a topic or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
-	'  make check-full        check, and every config, boot line and prefix; goes on where it was stopped (hours)' \
+	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
 	'' \
@@ -63,10 +63,10 @@ shell: setup-kernel tree rootfs kselftest
 	@$(W)/shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
 check: setup-kernel setup-lint setup-mbox tree rootfs kselftest
-	@$(W)/check $(if $(BASE),--base) $(T)
+	@$(W)/check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
 
 check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
-	@$(W)/check --full $(T)
+	@$(W)/check --full $(if $(AGAIN),--again) $(T)
 
 bench: setup-kernel setup-guest setup-bench tree rootfs
 	@$(W)/benchmark $(R)

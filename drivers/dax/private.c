@@ -222,13 +222,29 @@ static ssize_t node_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(node);
 
+static ssize_t dax_private_show(struct dax_private *priv, const int *setting,
+				char *buf)
+{
+	guard(mutex)(&priv->lock);
+	return sysfs_emit(buf, "%d\n", *setting);
+}
+
+static ssize_t dax_private_store(struct dax_private *priv, int *setting,
+				 int value, size_t len)
+{
+	guard(mutex)(&priv->lock);
+	if (priv->pn)
+		return -EBUSY;
+	*setting = value;
+	return len;
+}
+
 static ssize_t target_node_show(struct device *dev,
 				struct device_attribute *attr, char *buf)
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	guard(mutex)(&priv->lock);
-	return sysfs_emit(buf, "%d\n", priv->target_node);
+	return dax_private_show(priv, &priv->target_node, buf);
 }
 
 static ssize_t target_node_store(struct device *dev,
@@ -243,12 +259,7 @@ static ssize_t target_node_store(struct device *dev,
 	if (nid != NUMA_NO_NODE &&
 	    (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid)))
 		return -EINVAL;
-
-	guard(mutex)(&priv->lock);
-	if (priv->pn)
-		return -EBUSY;
-	priv->target_node = nid;
-	return len;
+	return dax_private_store(priv, &priv->target_node, nid, len);
 }
 static DEVICE_ATTR_RW(target_node);
 
@@ -289,8 +300,7 @@ static ssize_t adistance_show(struct device *dev, struct device_attribute *attr,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	guard(mutex)(&priv->lock);
-	return sysfs_emit(buf, "%d\n", priv->adistance);
+	return dax_private_show(priv, &priv->adistance, buf);
 }
 
 static ssize_t adistance_store(struct device *dev,
@@ -302,12 +312,7 @@ static ssize_t adistance_store(struct device *dev,
 
 	if (kstrtoint(buf, 0, &adistance) || adistance < 1)
 		return -EINVAL;
-
-	guard(mutex)(&priv->lock);
-	if (priv->pn)
-		return -EBUSY;
-	priv->adistance = adistance;
-	return len;
+	return dax_private_store(priv, &priv->adistance, adistance, len);
 }
 static DEVICE_ATTR_RW(adistance);
 

@@ -21,6 +21,7 @@
 #include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/hugetlb.h>
+#include <linux/ioport.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/memory.h>
@@ -38,7 +39,9 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
+#include <linux/suspend.h>
 #include <linux/swap.h>
+#include <linux/uaccess.h>
 #include <linux/vmalloc.h>
 #include <linux/writeback.h>
 #include <linux/xarray.h>
@@ -73,6 +76,9 @@ struct owner {
 	int nid;
 	struct range blocks[NR_BLOCKS];
 	bool plugged[NR_BLOCKS];
+	/* As it was before anything was plugged */
+	bool online;
+	unsigned long totalram;
 };
 
 struct fixture {
@@ -149,6 +155,8 @@ static void require_memory(struct kunit *test)
 			f->owners[i].blocks[b].end = memory[i] +
 						     (b + 1) * block - 1;
 		}
+		f->owners[i].online = node_online(f->owners[i].nid);
+		f->owners[i].totalram = totalram_pages();
 	}
 	KUNIT_ASSERT_NE(test, f->owners[0].nid, f->owners[1].nid);
 }
@@ -250,19 +258,35 @@ static struct zone *movable_of(int nid)
 	return &NODE_DATA(nid)->node_zones[ZONE_MOVABLE];
 }
 
-/* All memory of a node is free, once what is on its way has arrived. */
+/*
+ * The pages of a zone that are in the buddy allocator. The counters are not as
+ * exact: what a CPU has counted is in none of them while it is on its way from
+ * one to the other. Nor are pages while they go from a list of a CPU to the
+ * buddy allocator, but that happens under zone->lock.
+ */
+static unsigned long zone_free_pages(struct zone *zone)
+{
+	unsigned long flags, pages = 0;
+	unsigned int order;
+
+	lru_add_drain_all();
+	drain_all_pages(zone);
+	spin_lock_irqsave(&zone->lock, flags);
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		pages += zone->free_area[order].nr_free << order;
+	spin_unlock_irqrestore(&zone->lock, flags);
+	return pages;
+}
+
 static void expect_all_free(struct kunit *test, int nid)
 {
 	struct zone *zone;
 	int i;
 
-	lru_add_drain_all();
-	drain_all_pages(NULL);
 	for (i = 0; i < MAX_NR_ZONES; i++) {
 		zone = &NODE_DATA(nid)->node_zones[i];
 		if (populated_zone(zone))
-			KUNIT_EXPECT_EQ_MSG(test,
-					    zone_page_state_snapshot(zone, NR_FREE_PAGES),
+			KUNIT_EXPECT_EQ_MSG(test, zone_free_pages(zone),
 					    zone_managed_pages(zone), "zone %s",
 					    zone->name);
 	}
@@ -585,28 +609,120 @@ static void a_stuck_page_keeps_all_as_it_is(struct kunit *test)
 	a->plugged[1] = false;
 }
 
+/* ---- What fails half-way ---- */
+
+static int plug_all_blocks(struct owner *o)
+{
+	return private_node_add_memory(o->pn, o->blocks, NR_BLOCKS);
+}
+
+static int unplug_all_blocks(struct owner *o)
+{
+	return private_node_remove_memory(o->pn, o->blocks, NR_BLOCKS);
+}
+
+static int count_online(struct memory_block *mem, void *arg)
+{
+	int *online = arg;
+
+	*online += mem->state == MEM_ONLINE;
+	return 0;
+}
+
+static bool is_mapped(const void *addr)
+{
+	char byte;
+
+	pagefault_disable();
+	__get_kernel_nofault(&byte, addr, char, fault);
+	pagefault_enable();
+	return true;
+fault:
+	pagefault_enable();
+	return false;
+}
+
+/* Everything that memory hotplug has for the owner's blocks is there, or nothing */
+static void expect_plugged(struct kunit *test, struct owner *o, bool plugged)
+{
+	const unsigned long pages = plugged ? NR_BLOCKS *
+				    (memory_block_size_bytes() >> PAGE_SHIFT) : 0;
+	int b, online = 0;
+
+	KUNIT_EXPECT_EQ(test, private_node_state(o->nid),
+			plugged ? PRIVATE_NODE_ONLINE : PRIVATE_NODE_CLAIMED);
+	KUNIT_EXPECT_EQ(test, node_state(o->nid, N_MEMORY_PRIVATE), plugged);
+	KUNIT_EXPECT_EQ(test, populated_zone(movable_of(o->nid)), plugged);
+	KUNIT_EXPECT_EQ(test, zone_managed_pages(movable_of(o->nid)), pages);
+	KUNIT_EXPECT_EQ(test, movable_of(o->nid)->spanned_pages, pages);
+	KUNIT_EXPECT_EQ(test, NODE_DATA(o->nid)->node_present_pages, pages);
+	KUNIT_EXPECT_EQ(test, private_total_pages(), pages);
+	KUNIT_EXPECT_EQ(test, totalram_pages(), o->totalram);
+
+	/* The node and its folder in sysfs go with the last memory. */
+	KUNIT_EXPECT_EQ(test, node_online(o->nid), plugged || o->online);
+	KUNIT_EXPECT_EQ(test, !!node_devices[o->nid], plugged || o->online);
+
+	for (b = 0; b < NR_BLOCKS; b++) {
+		const struct range *range = &o->blocks[b];
+
+		KUNIT_EXPECT_EQ(test, region_intersects(range->start, range_len(range),
+							IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE),
+				plugged ? REGION_INTERSECTS : REGION_DISJOINT);
+		KUNIT_EXPECT_EQ(test, pfn_in_present_section(PHYS_PFN(range->start)), plugged);
+		KUNIT_EXPECT_EQ(test, is_mapped(__va(range->start)), plugged);
+		walk_memory_blocks(range->start, range_len(range), &online, count_online);
+	}
+	KUNIT_EXPECT_EQ(test, online, plugged ? NR_BLOCKS : 0);
+	if (plugged)
+		expect_all_free(test, o->nid);
+}
+
+/* A plug that was tried with something failing worked after all, or left nothing. */
+static void expect_plug_undone(struct kunit *test, struct owner *o, int ret)
+{
+	expect_plugged(test, o, !ret);
+	if (!ret)
+		KUNIT_EXPECT_EQ(test, unplug_all_blocks(o), 0);
+}
+
+/* An unplug that was tried with something failing worked after all, or left all. */
+static void expect_unplug_undone(struct kunit *test, struct owner *o, int ret)
+{
+	expect_plugged(test, o, ret);
+	if (!ret)
+		KUNIT_EXPECT_EQ(test, plug_all_blocks(o), 0);
+}
+
 /* Fails a step of memory hotplug on the node under test; 0 is an action, too */
 #define NO_ACTION	(~0UL)
 
-static struct {
-	int nid;
+struct veto {
 	unsigned long memory_action;
 	unsigned long node_action;
 	int after;			/* so many times it passes */
+};
+
+static struct {
+	int nid;
+	struct veto veto;
 	int hits;
-} veto;
+} vetoed;
 
 static int veto_decide(void)
 {
-	return veto.after-- > 0 ? NOTIFY_OK : (veto.hits++, notifier_from_errno(-EPROTO));
+	if (vetoed.veto.after-- > 0)
+		return NOTIFY_OK;
+	vetoed.hits++;
+	return notifier_from_errno(-EPROTO);
 }
 
 static int veto_memory(struct notifier_block *nb, unsigned long action, void *arg)
 {
 	struct memory_notify *mn = arg;
 
-	if (action != veto.memory_action ||
-	    phys_to_target_node(PFN_PHYS(mn->start_pfn)) != veto.nid)
+	if (action != vetoed.veto.memory_action ||
+	    phys_to_target_node(PFN_PHYS(mn->start_pfn)) != vetoed.nid)
 		return NOTIFY_OK;
 	return veto_decide();
 }
@@ -615,7 +731,7 @@ static int veto_node(struct notifier_block *nb, unsigned long action, void *arg)
 {
 	struct node_notify *nn = arg;
 
-	if (action != veto.node_action || nn->nid != veto.nid)
+	if (action != vetoed.veto.node_action || nn->nid != vetoed.nid)
 		return NOTIFY_OK;
 	return veto_decide();
 }
@@ -625,19 +741,31 @@ static struct notifier_block veto_node_nb = { .notifier_call = veto_node };
 
 static void veto_end(void *unused)
 {
-	veto.nid = NUMA_NO_NODE;
 	unregister_memory_notifier(&veto_memory_nb);
 	unregister_node_notifier(&veto_node_nb);
 }
 
 static void veto_begin(struct kunit *test, int nid)
 {
-	veto.nid = nid;
-	veto.memory_action = NO_ACTION;
-	veto.node_action = NO_ACTION;
+	vetoed.nid = nid;
+	vetoed.veto = (struct veto){ NO_ACTION, NO_ACTION };
 	KUNIT_ASSERT_EQ(test, register_memory_notifier(&veto_memory_nb), 0);
 	KUNIT_ASSERT_EQ(test, register_node_notifier(&veto_node_nb), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, veto_end, NULL), 0);
+}
+
+/* The error of @step with @veto, which has to be reached */
+static int with_veto(struct kunit *test, struct owner *o, const struct veto *veto,
+		     int (*step)(struct owner *o))
+{
+	int ret;
+
+	vetoed.veto = *veto;
+	vetoed.hits = 0;
+	ret = step(o);
+	vetoed.veto = (struct veto){ NO_ACTION, NO_ACTION };
+	KUNIT_EXPECT_EQ(test, vetoed.hits, 1);
+	return ret;
 }
 
 static int no_zonelists(void)
@@ -645,91 +773,149 @@ static int no_zonelists(void)
 	return -ENOMEM;
 }
 
-static void expect_nothing_plugged(struct kunit *test, struct owner *o)
-{
-	KUNIT_EXPECT_EQ(test, private_node_state(o->nid), PRIVATE_NODE_CLAIMED);
-	KUNIT_EXPECT_FALSE(test, node_state(o->nid, N_MEMORY_PRIVATE));
-	KUNIT_EXPECT_FALSE(test, populated_zone(movable_of(o->nid)));
-	KUNIT_EXPECT_EQ(test, zone_managed_pages(movable_of(o->nid)), 0);
-	KUNIT_EXPECT_EQ(test, NODE_DATA(o->nid)->node_present_pages, 0);
-	KUNIT_EXPECT_EQ(test, private_total_pages(), 0);
-}
-
 static void a_failed_plug_leaves_nothing(struct kunit *test)
 {
-	static const struct {
-		unsigned long memory_action, node_action;
-		int after;
-	} steps[] = {
+	static const struct veto vetoes[] = {
 		{ NO_ACTION, NODE_ADDING_FIRST_MEMORY },
 		{ MEM_GOING_ONLINE, NO_ACTION },
 		{ MEM_GOING_ONLINE, NO_ACTION, .after = 1 },
 	};
 	struct fixture *f = test->priv;
 	struct owner *a = &f->owners[0];
-	int i;
+	int i, ret;
 
 	require_memory(test);
 	claim(test, 0);
 
 	kunit_activate_static_stub(test, private_zonelists_alloc, no_zonelists);
-	KUNIT_EXPECT_EQ(test, private_node_add_memory(a->pn, a->blocks, 1), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, plug_all_blocks(a), -ENOMEM);
 	kunit_deactivate_static_stub(test, private_zonelists_alloc);
-	expect_nothing_plugged(test, a);
+	expect_plugged(test, a, false);
 
 	veto_begin(test, a->nid);
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		veto.memory_action = steps[i].memory_action;
-		veto.node_action = steps[i].node_action;
-		veto.after = steps[i].after;
-		veto.hits = 0;
-		KUNIT_EXPECT_EQ_MSG(test, private_node_add_memory(a->pn, a->blocks, NR_BLOCKS),
-				    -EPROTO, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, veto.hits, 1, "step %d", i);
-		expect_nothing_plugged(test, a);
+	for (i = 0; i < ARRAY_SIZE(vetoes); i++) {
+		ret = with_veto(test, a, &vetoes[i], plug_all_blocks);
+		KUNIT_EXPECT_EQ_MSG(test, ret, -EPROTO, "veto %d", i);
+		expect_plug_undone(test, a, ret);
 	}
-	veto.memory_action = NO_ACTION;
-	veto.node_action = NO_ACTION;
 	plug(test, 0, NR_BLOCKS);
+	expect_plugged(test, a, true);
 }
 
 static void a_failed_unplug_leaves_all(struct kunit *test)
 {
-	static const struct {
-		unsigned long memory_action, node_action;
-		int after;
-	} steps[] = {
+	static const struct veto vetoes[] = {
 		{ MEM_GOING_OFFLINE, NO_ACTION },
 		{ MEM_GOING_OFFLINE, NO_ACTION, .after = 1 },
 		{ NO_ACTION, NODE_REMOVING_LAST_MEMORY },
 	};
-	const unsigned long pages = NR_BLOCKS *
-				    (memory_block_size_bytes() >> PAGE_SHIFT);
 	struct fixture *f = test->priv;
 	struct owner *a = &f->owners[0];
-	int i;
+	int i, ret;
 
 	require_memory(test);
 	claim(test, 0);
 	plug(test, 0, NR_BLOCKS);
 	veto_begin(test, a->nid);
-	for (i = 0; i < ARRAY_SIZE(steps); i++) {
-		veto.memory_action = steps[i].memory_action;
-		veto.node_action = steps[i].node_action;
-		veto.after = steps[i].after;
-		veto.hits = 0;
-		KUNIT_EXPECT_EQ_MSG(test, private_node_remove_memory(a->pn, a->blocks, NR_BLOCKS),
-				    -EPROTO, "step %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, veto.hits, 1, "step %d", i);
-		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
-		KUNIT_EXPECT_TRUE(test, node_state(a->nid, N_MEMORY_PRIVATE));
-		KUNIT_EXPECT_EQ(test, zone_managed_pages(movable_of(a->nid)), pages);
-		KUNIT_EXPECT_EQ(test, private_total_pages(), pages);
-		expect_all_free(test, a->nid);
+	for (i = 0; i < ARRAY_SIZE(vetoes); i++) {
+		ret = with_veto(test, a, &vetoes[i], unplug_all_blocks);
+		KUNIT_EXPECT_EQ_MSG(test, ret, -EPROTO, "veto %d", i);
+		expect_unplug_undone(test, a, ret);
 	}
-	veto.memory_action = NO_ACTION;
-	veto.node_action = NO_ACTION;
 }
+
+#ifdef CONFIG_FAULT_INJECTION
+static void require_failing_allocations(struct kunit *test)
+{
+	struct page *page;
+	void *ptr;
+
+	current->fail_nth = 1;
+	ptr = kmalloc(64, GFP_KERNEL);
+	current->fail_nth = 1;
+	page = alloc_page(GFP_KERNEL);
+	current->fail_nth = 0;
+	kfree(ptr);
+	if (page)
+		__free_page(page);
+	if (ptr || page)
+		kunit_skip(test,
+			   "needs failslab and fail_page_alloc with ignore-gfp-wait=N and min-order=0");
+}
+
+/*
+ * Let the first allocation of @step fail, then the second, and so on, until it
+ * has no more. Some can be done without, large pages for the memmap are.
+ */
+static void fail_each_allocation(struct kunit *test, struct owner *o,
+				 int (*step)(struct owner *o),
+				 void (*expect_undone)(struct kunit *test, struct owner *o,
+						       int ret))
+{
+	unsigned int nth, left, failed = 0;
+	int ret;
+
+	for (nth = 1;; nth++) {
+		current->fail_nth = nth;
+		ret = step(o);
+		left = current->fail_nth;
+		current->fail_nth = 0;
+		if (left)
+			break;
+		if (ret) {
+			failed++;
+			/* A resource does not tell why it failed, some notifiers do not. */
+			if (ret != -EEXIST && ret != -EPERM)
+				KUNIT_EXPECT_EQ_MSG(test, ret, -ENOMEM, "allocation %u", nth);
+		}
+		expect_undone(test, o, ret);
+		if (test->status == KUNIT_FAILURE)
+			KUNIT_FAIL_AND_ABORT(test, "allocation %u, error %d", nth, ret);
+	}
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	KUNIT_EXPECT_GT(test, failed, 0);
+	kunit_info(test, "%u of %u allocations are needed", failed, nth - 1);
+}
+
+static void any_allocation_of_a_plug_may_fail(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	int b;
+
+	require_memory(test);
+	require_failing_allocations(test);
+
+	current->fail_nth = 1;
+	a->pn = private_node_claim(a->nid, &a->desc);
+	current->fail_nth = 0;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(a->pn), -ENOMEM);
+	KUNIT_EXPECT_FALSE(test, node_is_private(a->nid));
+
+	claim(test, 0);
+	fail_each_allocation(test, a, plug_all_blocks, expect_plug_undone);
+	for (b = 0; b < NR_BLOCKS; b++)
+		a->plugged[b] = true;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, a), 0);
+	expect_plugged(test, a, true);
+}
+
+static void any_allocation_of_an_unplug_may_fail(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	int b;
+
+	require_memory(test);
+	require_failing_allocations(test);
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	fail_each_allocation(test, a, unplug_all_blocks, expect_unplug_undone);
+	for (b = 0; b < NR_BLOCKS; b++)
+		a->plugged[b] = false;
+	expect_plugged(test, a, false);
+}
+#endif
 
 static int released_nid = NUMA_NO_NODE;
 
@@ -1474,6 +1660,63 @@ static void nofail_with_the_key_is_ordinary(struct kunit *test)
 		__free_page(page);
 }
 
+/* What a request becomes before it goes anywhere */
+static void requests_are_confined(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	const int own = f->owners[0].nid;
+	const struct {
+		int nid, mask;
+		gfp_t gfp;
+		unsigned int alloc_flags;
+		bool keeps_key, thisnode;
+		int result;		/* MASK_OWN may stand for the node alone */
+	} cases[] = {
+		/* A nodemask is kept, whatever node is preferred. */
+		{ own, MASK_OWN, GFP_KEY, 0, true, false, MASK_OWN },
+		{ f->ordinary, MASK_OTHER, GFP_KEY, 0, true, false, MASK_OTHER },
+		{ f->ordinary, MASK_MIXED, GFP_KEY, 0, true, false, MASK_MIXED },
+		{ own, MASK_ALL, GFP_KEY, 0, true, false, MASK_ALL },
+		/* Without one it is the node. */
+		{ own, MASK_NULL, GFP_KEY, 0, true, true, MASK_OWN },
+		{ own, MASK_NULL, GFP_KERNEL | __GFP_PRIVATE, 0, true, true, MASK_OWN },
+		/* No private node is named. */
+		{ f->ordinary, MASK_NULL, GFP_KEY, 0, false, false, MASK_NULL },
+		{ own, MASK_ORDINARY, GFP_KEY, 0, false, false, MASK_ORDINARY },
+		{ own, MASK_EMPTY, GFP_KEY, 0, false, false, MASK_EMPTY },
+		/* Not without the key, and not without locks */
+		{ own, MASK_NULL, GFP_TRY, 0, false, false, MASK_NULL },
+		{ own, MASK_OWN, GFP_TRY, 0, false, false, MASK_OWN },
+		{ own, MASK_NULL, GFP_KEY, ALLOC_NOLOCK, false, false, MASK_NULL },
+		{ own, MASK_OWN, GFP_KEY, ALLOC_NOLOCK, false, false, MASK_OWN },
+	};
+	nodemask_t mask, expected, *nodemask, *expected_mask;
+	gfp_t gfp, expected_gfp;
+	int i, twice;
+
+	plug_all(test);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		nodemask = make_mask(f, cases[i].mask, &mask);
+		expected_mask = make_mask(f, cases[i].result, &expected);
+		expected_gfp = cases[i].gfp;
+		if (!cases[i].keeps_key)
+			expected_gfp &= ~__GFP_PRIVATE;
+		if (cases[i].thisnode)
+			expected_gfp |= __GFP_THISNODE;
+
+		gfp = cases[i].gfp;
+		for (twice = 0; twice < 2; twice++) {
+			gfp = private_confine(gfp, cases[i].nid, &nodemask,
+					      cases[i].alloc_flags);
+			KUNIT_EXPECT_EQ_MSG(test, gfp, expected_gfp, "case %d", i);
+			KUNIT_EXPECT_EQ_MSG(test, !!nodemask, !!expected_mask, "case %d", i);
+			if (nodemask && expected_mask)
+				KUNIT_EXPECT_TRUE_MSG(test, nodes_equal(*nodemask, expected),
+						      "case %d", i);
+		}
+	}
+}
+
 /* ---- Exhaustion ---- */
 
 static unsigned long exhaust(struct list_head *list, int nid, nodemask_t *nodemask)
@@ -1528,7 +1771,7 @@ static void exhaustion_stays_with_the_owner(struct kunit *test)
 	mask = nodemask_of_node(a->nid);
 	nr = exhaust(&list, a->nid, &mask);
 	KUNIT_EXPECT_GT(test, nr, 0);
-	other = zone_page_state_snapshot(movable_of(b->nid), NR_FREE_PAGES);
+	other = zone_free_pages(movable_of(b->nid));
 
 	/* Down to the last page, where no watermark is heeded */
 	flags = memalloc_noreclaim_save();
@@ -1551,8 +1794,7 @@ static void exhaustion_stays_with_the_owner(struct kunit *test)
 		}
 	}
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "pages of another node");
-	KUNIT_EXPECT_EQ(test, zone_page_state_snapshot(movable_of(b->nid), NR_FREE_PAGES),
-			other);
+	KUNIT_EXPECT_EQ(test, zone_free_pages(movable_of(b->nid)), other);
 
 	/* A nodemask with both goes on to the other, and only there. */
 	both = mask;
@@ -1703,7 +1945,7 @@ static void contig_ranges_need_the_key(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, alloc_contig_range(pfn, end, ACR_FLAGS_NONE,
 						 GFP_KERNEL | __GFP_NOWARN), -EPERM);
 	expect_all_free(test, a->nid);
-	KUNIT_EXPECT_EQ(test, alloc_contig_range(pfn, end, ACR_FLAGS_NONE,
+	KUNIT_ASSERT_EQ(test, alloc_contig_range(pfn, end, ACR_FLAGS_NONE,
 						 GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE), 0);
 	free_contig_range(pfn, pageblock_nr_pages);
 	expect_all_free(test, a->nid);
@@ -1795,11 +2037,15 @@ static void the_system_looks_the_same(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, with->marks, before->marks, sizeof(with->marks));
 	KUNIT_EXPECT_MEMEQ(test, with->lowmem_reserve, before->lowmem_reserve,
 			   sizeof(with->lowmem_reserve));
-	/* These move all the time, but not by 256 MiB upwards. */
-	KUNIT_EXPECT_LT(test, with->freeram, before->freeram + block / 4);
-	KUNIT_EXPECT_LT(test, with->available, before->available + block / 4);
-	KUNIT_EXPECT_LE(test, with->dirty, before->dirty + block / 40);
-	KUNIT_EXPECT_LE(test, with->background, before->background + block / 40);
+	/*
+	 * These move all the time, for example when KASAN lets go of what it
+	 * keeps from being used again, but not upwards by half of what has been
+	 * plugged. The limits are 20% and 10% of it.
+	 */
+	KUNIT_EXPECT_LT(test, with->freeram, before->freeram + block);
+	KUNIT_EXPECT_LT(test, with->available, before->available + block);
+	KUNIT_EXPECT_LT(test, with->dirty, before->dirty + block / 5);
+	KUNIT_EXPECT_LT(test, with->background, before->background + block / 10);
 
 	/* They are counted where they belong. */
 	KUNIT_EXPECT_EQ(test, private_total_pages(), 2 * block);
@@ -1819,6 +2065,21 @@ static void the_system_looks_the_same(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, after->marks, before->marks, sizeof(after->marks));
 	KUNIT_EXPECT_EQ(test, private_total_pages(), 0);
 	KUNIT_EXPECT_EQ(test, private_free_pages(), 0);
+}
+
+static void nobody_hibernates_with_it(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	require_memory(test);
+	if (!hibernation_available())
+		kunit_skip(test, "needs CONFIG_HIBERNATION, and nothing else that forbids it");
+	claim(test, 0);
+	KUNIT_EXPECT_TRUE(test, hibernation_available());
+	plug(test, 0, 1);
+	KUNIT_EXPECT_FALSE(test, hibernation_available());
+	unplug_action(&f->owners[0]);
+	KUNIT_EXPECT_TRUE(test, hibernation_available());
 }
 
 static void slab_builds_nothing(struct kunit *test)
@@ -1968,13 +2229,13 @@ static void every_page_has_an_owner(struct chaos *c, const struct owner *o)
 	int b;
 
 	down_write(&c->owned);
-	lru_add_drain_all();
 	for (b = 0; b < NR_BLOCKS; b++) {
 		if (!o->plugged[b])
 			continue;
 		pfn = PHYS_PFN(o->blocks[b].start);
 		end = PHYS_PFN(o->blocks[b].end + 1);
-		drain_all_pages(page_zone(pfn_to_page(pfn)));
+		/* None is on its way there after this. */
+		zone_free_pages(page_zone(pfn_to_page(pfn)));
 		while (pfn < end) {
 			page = pfn_to_page(pfn);
 			entry = xa_load(&c->owners, pfn);
@@ -2030,8 +2291,11 @@ static void requests_at_random(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, chaos_stop, task), 0);
 	}
 
-	/* The second owner comes and goes, which rebuilds all zonelists. */
-	until = jiffies + 600 * HZ;
+	/*
+	 * The second owner comes and goes, which rebuilds all zonelists. With
+	 * many draws, the time limit is that of KUnit.
+	 */
+	until = jiffies + max(600, draws / 50) * HZ;
 	while (atomic_read(&c->running) && time_before(jiffies, until)) {
 		every_page_has_an_owner(c, &f->owners[0]);
 		every_page_has_an_owner(c, b);
@@ -2049,7 +2313,7 @@ static void requests_at_random(struct kunit *test)
 		}
 		schedule_timeout_idle(HZ / 50);
 	}
-	KUNIT_ASSERT_EQ_MSG(test, atomic_read(&c->running), 0, "still running after 600 s");
+	KUNIT_ASSERT_EQ_MSG(test, atomic_read(&c->running), 0, "still running");
 
 	every_page_has_an_owner(c, &f->owners[0]);
 	every_page_has_an_owner(c, b);
@@ -2067,6 +2331,11 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(refuses_bad_descriptions),
 	KUNIT_CASE(refuses_bad_nodes),
 	KUNIT_CASE(claims_and_releases),
+#ifdef CONFIG_FAULT_INJECTION
+	/* The first to plug anything, for the zonelists are allocated just once. */
+	KUNIT_CASE_SLOW(any_allocation_of_a_plug_may_fail),
+	KUNIT_CASE_SLOW(any_allocation_of_an_unplug_may_fail),
+#endif
 	KUNIT_CASE(changes_features_without_memory),
 	KUNIT_CASE(pool_is_empty),
 	KUNIT_CASE_SLOW(memory_comes_and_goes),
@@ -2086,6 +2355,7 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(node_loops_fail_on_private_nodes),
 	KUNIT_CASE(kmalloc_ignores_the_key),
 	KUNIT_CASE(nofail_with_the_key_is_ordinary),
+	KUNIT_CASE(requests_are_confined),
 	KUNIT_CASE_SLOW(exhaustion_stays_with_the_owner),
 	KUNIT_CASE(works_in_interrupts),
 	KUNIT_CASE(mixed_nodemask_prefers_the_nearer),
@@ -2098,6 +2368,7 @@ static struct kunit_case private_node_cases[] = {
 #endif
 	KUNIT_CASE(the_system_looks_the_same),
 	KUNIT_CASE(slab_builds_nothing),
+	KUNIT_CASE(nobody_hibernates_with_it),
 	KUNIT_CASE_SLOW(requests_at_random),
 	{}
 };

@@ -18,11 +18,12 @@ cxl_device() {
 	cxl list -M -d "decoder0.$1" | grep -o -m1 'mem[0-9]\+'
 }
 
-# dax_device REGION: the dax device of a CXL region, when a driver has it.
+# dax_device REGION: the dax device of a CXL region, when its driver, kmem or dax_private, is through with it. The link to
+# the driver is there earlier.
 dax_device() {
-	local driver
-	driver=$(compgen -G "/sys/bus/cxl/devices/dax_$1/dax*/driver" | head -n 1)
-	[ -n "$driver" ] && basename "$(dirname "$driver")"
+	local state
+	state=$(compgen -G "/sys/bus/cxl/devices/dax_$1/dax*/state" | head -n 1)
+	[ -n "$state" ] && basename "$(dirname "$state")"
 }
 
 # cxl_region WINDOW: make a volatile region from the device behind a window, print the dax device it brings.

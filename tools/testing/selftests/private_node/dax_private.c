@@ -619,6 +619,104 @@ TEST_F_TIMEOUT(dax, cycles, TIMEOUT)
 					       getpagesize() * 32));
 }
 
+/* Sets a switch of fault injection and remembers how it was. */
+static bool fault_set(const char *path, const char *value, char *was)
+{
+	if (read_file(path, was, 16) < 0)
+		return false;
+	return !write_file(path, value);
+}
+
+/*
+ * Write to an attribute, and let the allocation after @nth others in the kernel
+ * fail on the way. Returns false if there were fewer.
+ */
+static bool dax_write_failing(const struct dax *dax, const char *attr,
+			      const char *text, int nth, int *error)
+{
+	char path[256], left[16] = "", number[16];
+	int fd, nth_fd;
+
+	*error = 0;
+	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax->name, attr);
+	snprintf(number, sizeof(number), "%d", nth);
+	fd = open(path, O_WRONLY);
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fd < 0 || nth_fd < 0) {
+		*error = errno;
+		return false;
+	}
+	if (write(nth_fd, number, strlen(number)) < 0 ||
+	    (write(fd, text, strlen(text)) < 0 && !(*error = errno)) ||
+	    pread(nth_fd, left, sizeof(left) - 1, 0) < 0)
+		*error = errno;
+	pwrite(nth_fd, "0", 1, 0);
+	close(nth_fd);
+	close(fd);
+	return atoi(left) == 0;
+}
+
+/* Whatever a plug or an unplug lacks, it is done or it has not been. */
+TEST_F_TIMEOUT(dax, out_of_memory_half_way, TIMEOUT)
+{
+	static const char * const knobs[][2] = {
+		{ "/sys/kernel/debug/failslab/ignore-gfp-wait", "N" },
+		{ "/sys/kernel/debug/failslab/verbose", "0" },
+		{ "/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N" },
+		{ "/sys/kernel/debug/fail_page_alloc/min-order", "0" },
+		{ "/sys/kernel/debug/fail_page_alloc/verbose", "0" },
+	};
+	static char was[5][16];
+	int failed[2] = {}, error;
+	unsigned int i;
+
+	if (access("/proc/thread-self/fail-nth", F_OK))
+		SKIP(return, "needs CONFIG_FAULT_INJECTION");
+	for (i = 0; i < 5; i++)
+		if (!fault_set(knobs[i][0], knobs[i][1], was[i]))
+			SKIP(return, "needs failslab and fail_page_alloc in debugfs");
+
+	for (int nth = 1; dax_write_failing(self->first, "state", "online", nth,
+					    &error); nth++) {
+		if (!error) {
+			EXPECT_STREQ("", not_plugged(self->first, self->nid));
+			EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
+			continue;
+		}
+		failed[0]++;
+		/* Resources do not tell why they failed, some notifiers do not. */
+		if (error != EBUSY && error != EEXIST && error != EPERM)
+			EXPECT_EQ(ENOMEM, error);
+		ASSERT_STREQ("", not_unplugged(self->first, self->nid)) {
+			TH_LOG("plug, allocation %d", nth);
+		}
+	}
+	EXPECT_EQ(0, error);
+	EXPECT_STREQ("", not_plugged(self->first, self->nid));
+
+	for (int nth = 1; dax_write_failing(self->first, "state", "unplugged",
+					    nth, &error); nth++) {
+		if (!error) {
+			EXPECT_STREQ("", not_unplugged(self->first, self->nid));
+			EXPECT_EQ(0, dax_write(self->first, "state", "online"));
+			continue;
+		}
+		failed[1]++;
+		EXPECT_EQ(ENOMEM, error);
+		ASSERT_STREQ("", not_plugged(self->first, self->nid)) {
+			TH_LOG("unplug, allocation %d", nth);
+		}
+	}
+	EXPECT_EQ(0, error);
+
+	for (i = 0; i < 5; i++)
+		EXPECT_EQ(0, write_file(knobs[i][0], was[i]));
+	EXPECT_LT(0, failed[0]);
+	EXPECT_LT(0, failed[1]);
+	TH_LOG("%d times no plug, %d times no unplug", failed[0], failed[1]);
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
 /* Both plug and unplug at the same time, over and over. */
 TEST_F_TIMEOUT(dax, two_devices, TIMEOUT)
 {
@@ -763,14 +861,14 @@ TEST_F_TIMEOUT(dax, bad_values, TIMEOUT)
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		snprintf(was, sizeof(was), "%s",
 			 dax_read(self->first, bad[i].attr));
-		ASSERT_EQ(EINVAL, dax_write(self->first, bad[i].attr,
+		EXPECT_EQ(EINVAL, dax_write(self->first, bad[i].attr,
 					    bad[i].value)) {
 			TH_LOG("%s: \"%s\"", bad[i].attr, bad[i].value);
 		}
-		ASSERT_STREQ(was, dax_read(self->first, bad[i].attr));
+		EXPECT_STREQ(was, dax_read(self->first, bad[i].attr));
 	}
 	/* Read-only for root, too. */
-	ASSERT_EQ(EACCES, dax_write(self->first, "private/node", "1"));
+	EXPECT_EQ(EACCES, dax_write(self->first, "private/node", "1"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -801,16 +899,16 @@ TEST_F_TIMEOUT(dax, settings_are_fixed_while_online, TIMEOUT)
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 
-	ASSERT_EQ(EBUSY, dax_write(self->first, "private/features", "none"));
-	ASSERT_STREQ("user", dax_read(self->first, "private/features"));
-	ASSERT_EQ(EBUSY, dax_write(self->first, "private/target_node", "-1"));
-	ASSERT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
-	ASSERT_EQ(EBUSY, dax_write(self->first, "private/adistance", "1"));
-	ASSERT_NE(1, atoi(dax_read(self->first, "private/adistance")));
-	ASSERT_EQ(EBUSY, dax_write(self->first, "size", "0"));
+	EXPECT_EQ(EBUSY, dax_write(self->first, "private/features", "none"));
+	EXPECT_STREQ("user", dax_read(self->first, "private/features"));
+	EXPECT_EQ(EBUSY, dax_write(self->first, "private/target_node", "-1"));
+	EXPECT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
+	EXPECT_EQ(EBUSY, dax_write(self->first, "private/adistance", "1"));
+	EXPECT_NE(1, atoi(dax_read(self->first, "private/adistance")));
+	EXPECT_EQ(EBUSY, dax_write(self->first, "size", "0"));
 	/* A bad value is bad whatever the state. */
-	ASSERT_EQ(EINVAL, dax_write(self->first, "private/features", "bogus"));
-	ASSERT_EQ(EINVAL, dax_write(self->first, "state", "bogus"));
+	EXPECT_EQ(EINVAL, dax_write(self->first, "private/features", "bogus"));
+	EXPECT_EQ(EINVAL, dax_write(self->first, "state", "bogus"));
 
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
@@ -962,6 +1060,46 @@ TEST_F_TIMEOUT(dax, memory_hog, TIMEOUT)
 	ASSERT_EQ(0, set_mempolicy_of(MPOL_INTERLEAVE, nodes));
 	ASSERT_LT(0, press());
 	ASSERT_EQ(0, set_mempolicy_of(MPOL_DEFAULT, NULL));
+	ASSERT_TRUE(all_free(self->nid, &self->zones)) {
+		TH_LOG("%lu of %lu pages free", self->zones.free,
+		       self->zones.managed);
+	}
+}
+
+/* Nor when there is none left, and somebody is killed for it. */
+TEST_F_TIMEOUT(dax, out_of_memory, TIMEOUT)
+{
+	size_t size = (size_t)self->before.total << 10;
+	char loglevels[64];
+	pid_t child;
+	int status;
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	/* What is meant to happen is no news for the console. */
+	ASSERT_LT(0, read_file("/proc/sys/kernel/printk", loglevels,
+			       sizeof(loglevels)));
+	ASSERT_EQ(0, write_file("/proc/sys/kernel/printk", "3"));
+	child = fork();
+	ASSERT_LE(0, child);
+	if (!child) {
+		char *area;
+
+		if (write_file("/proc/self/oom_score_adj", "1000"))
+			_exit(1);
+		area = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		if (area == MAP_FAILED)
+			_exit(2);
+		for (size_t i = 0; i < size; i += getpagesize())
+			area[i] = 1;
+		_exit(0);
+	}
+	EXPECT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_EQ(0, write_file("/proc/sys/kernel/printk", loglevels));
+	ASSERT_TRUE(WIFSIGNALED(status)) {
+		TH_LOG("exit status %d", WEXITSTATUS(status));
+	}
+	ASSERT_EQ(SIGKILL, WTERMSIG(status));
 	ASSERT_TRUE(all_free(self->nid, &self->zones)) {
 		TH_LOG("%lu of %lu pages free", self->zones.free,
 		       self->zones.managed);

@@ -50,7 +50,11 @@ def text_symbols(text):
 
 
 def named(target, starts):
-    """A relocation against section .text as the function that it falls into and the distance from its start."""
+    """A relocation against section .text as the function that it falls into and the distance from its start.
+
+    Where an entry of the table of warnings stands depends on the warnings before it.
+    """
+    target = re.sub(r"^__bug_table\+0x[0-9a-f]+$", "__bug_table", target)
     match = re.fullmatch(r"\.text\+0x([0-9a-f]+)", target)
     place = int(match[1], 16) if match else 0
     number = bisect.bisect_right(starts, (place, "\x7f"))

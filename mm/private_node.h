@@ -109,6 +109,19 @@ static inline enum node_states node_memory_state(int nid)
 	return node_is_private(nid) ? N_MEMORY_PRIVATE : N_MEMORY;
 }
 
+/**
+ * nodes_with_any_memory - the nodes that have memory, private or not
+ * @nodes: set to them
+ *
+ * For those who look at memory; those who allocate want N_MEMORY.
+ *
+ * Context: Any. The answer may be outdated unless memory hotplug is locked.
+ */
+static inline void nodes_with_any_memory(nodemask_t *nodes)
+{
+	nodes_or(*nodes, node_states[N_MEMORY], node_states[N_MEMORY_PRIVATE]);
+}
+
 /* mm/private_stat.c */
 extern atomic_long_t private_managed_pages;
 unsigned long __private_free_pages(void);
@@ -191,6 +204,11 @@ static inline int private_node_check_add(int nid)
 static inline enum node_states node_memory_state(int nid)
 {
 	return N_MEMORY;
+}
+
+static inline void nodes_with_any_memory(nodemask_t *nodes)
+{
+	*nodes = node_states[N_MEMORY];
 }
 
 static inline bool private_account_managed(const struct page *page, long count)

@@ -113,7 +113,7 @@ static void private_build(struct private_zonelists *zl, int nid)
 	nodemask_t left;
 	int node;
 
-	nodes_or(left, node_states[N_MEMORY], node_states[N_MEMORY_PRIVATE]);
+	nodes_with_any_memory(&left);
 	zoneref = zl->lists[PRIVATE_FALLBACK]->_zonerefs;
 	while ((node = private_nearest(nid, &left)) != NUMA_NO_NODE) {
 		zoneref = private_add_zones(zoneref, node);

@@ -27,6 +27,7 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
 # Functions that differ from the base's with every option off, because the series mends something for everybody.
 MENDED = {
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
+    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn for lack of memory for a node's folder"},
 }
 
 

@@ -28,6 +28,7 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
 MENDED = {
     "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
+    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn for lack of memory for a node's folder"},
 }
 
 
@@ -69,6 +70,7 @@ def disassembly(kernel, name):
     """An object's code, without the file's name and the numbers in the names of local labels, which count source lines."""
     text = wb.out(["objdump", "-dr", "--no-show-raw-insn", kernel.objects / name])
     text = re.sub(r"^.*file format.*$", "", text, flags=re.M)
+    text = re.sub(r"__bug_table\+0x[0-9a-f]+", "__bug_table", text)    # the number of warnings in the functions before
     return re.sub(r"(__UNIQUE_ID_\w+?)_\d+", r"\1", text)
 
 

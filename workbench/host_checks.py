@@ -28,7 +28,6 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
 MENDED = {
     "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
-    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn for lack of memory for a node's folder"},
 }
 
 

@@ -69,7 +69,6 @@ def disassembly(kernel, name):
     """An object's code, without the file's name and the numbers in the names of local labels, which count source lines."""
     text = wb.out(["objdump", "-dr", "--no-show-raw-insn", kernel.objects / name])
     text = re.sub(r"^.*file format.*$", "", text, flags=re.M)
-    text = re.sub(r"__bug_table\+0x[0-9a-f]+", "__bug_table", text)    # the number of warnings in the functions before
     return re.sub(r"(__UNIQUE_ID_\w+?)_\d+", r"\1", text)
 
 

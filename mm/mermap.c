@@ -260,7 +260,7 @@ static struct mermap_alloc *mermap_map(struct mm_struct *mm,
  * For those who load an mm that is not current->mm. As long as they have a
  * window they must not let another mm be loaded, which means not to schedule.
  *
- * Context: As for mermap_get().
+ * Context: As for mermap_get(); not preemptible if @mm is not current->mm.
  *
  * Return: As for mermap_get(). NULL also if @mm is not loaded.
  */
@@ -272,6 +272,9 @@ struct mermap_alloc *__mermap_get(struct mm_struct *mm, struct page *page,
 	int first = -1;
 
 	if (WARN_ON_ONCE(!in_task() || irqs_disabled()))
+		return NULL;
+	/* Scheduling would load current->mm. */
+	if (WARN_ON_ONCE(mm != current->mm && preemptible()))
 		return NULL;
 	if (WARN_ON_ONCE(!arch_mermap_pgprot(&prot)))
 		return NULL;
@@ -349,10 +352,14 @@ void __mermap_put(struct mm_struct *mm, struct mermap_alloc *alloc)
 	if (WARN_ON_ONCE(!mm || !mm->mermap))
 		return;
 
+	/* The invalidation would be for the wrong address space. */
+	if (WARN_ON_ONCE(!arch_mermap_loaded(mm)))
+		return;
+
 	m = mm->mermap;
 	c = raw_cpu_ptr(m->cpu);
 	first = PFN_DOWN(addr - mermap_cpu_base(raw_smp_processor_id()));
-	if (first == reserved) {
+	if (first == reserved && nr == 1) {
 		if (WARN_ON_ONCE(!irqs_disabled() || !c->reserved_used))
 			return;
 	} else {
@@ -443,7 +450,7 @@ EXPORT_SYMBOL_IF_KUNIT(mermap_get_reserved);
  * After this the address faults, and the task can migrate again.
  *
  * Nothing happens if @alloc is NULL. Nothing happens, with a warning, if it is
- * not a window of this CPU.
+ * not a window of this CPU, or the mm is not loaded.
  *
  * Context: As for the function that made the window. Does not sleep.
  */
@@ -496,7 +503,10 @@ void mermap_mm_flush(struct mm_struct *mm)
 	smp_mb();
 	flush_tlb_mm(mm);
 
-	/* Whoever is ahead has done our work too. Pairs with read_acquire. */
+	/*
+	 * Keep the greatest sum: with a smaller one the next flush would be for
+	 * nothing. Pairs with atomic64_read_acquire() above.
+	 */
 	while (flushed < epoch &&
 	       !atomic64_try_cmpxchg_release(&m->flushed, &flushed, epoch))
 		;

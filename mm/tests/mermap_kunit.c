@@ -18,6 +18,7 @@
 #include <linux/mmu_context.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -549,8 +550,12 @@ static void reserved_in_irq(struct kunit *test)
 
 	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	/* Nobody else is to be running when the interrupt comes. */
+	preempt_disable();
 	irq_work_queue(&data.work);
-	irq_work_sync(&data.work);
+	while (irq_work_is_busy(&data.work))
+		cpu_relax();
+	preempt_enable();
 	KUNIT_EXPECT_TRUE(test, data.ran);
 	KUNIT_EXPECT_EQ(test, data.good, PAGE_SIZE / 4);
 	KUNIT_EXPECT_EQ(test, check(mermap_addr(alloc), 1, 13), PAGE_SIZE / 4);
@@ -603,10 +608,23 @@ static void mm_not_loaded(struct kunit *test)
 	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
 	struct mm_struct *other = new_mm(test);
 	int before = migration_disabled();
+	struct mermap_alloc *alloc;
 
 	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(other), 0);
-	KUNIT_EXPECT_NULL(test, __mermap_get(other, page, PAGE_SIZE, PAGE_KERNEL));
+	preempt_disable();
+	alloc = __mermap_get(other, page, PAGE_SIZE, PAGE_KERNEL);
+	preempt_enable();
+	KUNIT_EXPECT_NULL(test, alloc);
 	KUNIT_EXPECT_EQ(test, migration_disabled(), before);
+
+	if (IS_ENABLED(CONFIG_PREEMPT_COUNT)) {
+		kunit_warning_suppress(test) {
+			KUNIT_EXPECT_NULL(test, __mermap_get(other, page, PAGE_SIZE,
+							     PAGE_KERNEL));
+			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+		}
+		KUNIT_EXPECT_EQ(test, migration_disabled(), before);
+	}
 	expect_idle(test, mm);
 }
 
@@ -630,19 +648,28 @@ static void bad_put(struct kunit *test)
 {
 	struct page *page = new_pages(test, 1);
 	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+	struct mm_struct *elsewhere = new_mm(test);
 	struct mermap_alloc *alloc;
 	unsigned long other;
+
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(elsewhere), 0);
 
 	alloc = mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, alloc);
 	other = (unsigned long)mermap_addr(alloc) + PAGE_SIZE;
 
 	kunit_warning_suppress(test) {
-		/* Beyond what is taken, beyond the CPU, and elsewhere. */
+		/*
+		 * Beyond what is taken, beyond the CPU, elsewhere, from the
+		 * reserved page on, and in an mm that is not loaded.
+		 */
 		mermap_put((struct mermap_alloc *)(other + 1));
 		mermap_put((struct mermap_alloc *)mermap_cpu_end(smp_processor_id()));
 		mermap_put((struct mermap_alloc *)page_address(page));
-		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 3);
+		mermap_put((struct mermap_alloc *)
+			   (mermap_cpu_end(smp_processor_id()) - PAGE_SIZE + 1));
+		__mermap_put(elsewhere, alloc);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 5);
 	}
 	KUNIT_EXPECT_EQ(test, migration_disabled(), IS_ENABLED(CONFIG_SMP) ? 1 : 0);
 	KUNIT_EXPECT_FALSE(test, faults(other));
@@ -669,8 +696,8 @@ static void prepare_twice(struct kunit *test)
 {
 	struct mm_struct *mm = new_mm(test);
 	unsigned long before = mm_pgtables_bytes(mm), after;
+	unsigned int cpu, groups = 0;
 	struct mermap *m;
-	unsigned int cpu;
 	pte_t *ptes;
 
 	KUNIT_EXPECT_NULL(test, mm->mermap);
@@ -688,10 +715,15 @@ static void prepare_twice(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, per_cpu_ptr(m->cpu, 0)->ptes, ptes);
 	KUNIT_EXPECT_EQ(test, mm_pgtables_bytes(mm), after);
 
-	/* Only what is online has tables. */
-	for_each_possible_cpu(cpu)
+	/* Only what is online has tables, and on 64-bit eight CPUs share one. */
+	for_each_possible_cpu(cpu) {
 		KUNIT_EXPECT_EQ(test, !!per_cpu_ptr(m->cpu, cpu)->ptes,
 				cpu_online(cpu));
+		if (cpu_online(cpu) && cpu / 8 + 1 > groups)
+			groups = cpu / 8 + 1;
+	}
+	if (IS_ENABLED(CONFIG_X86_64))
+		KUNIT_EXPECT_LE(test, after - before, (2 + groups) * PAGE_SIZE);
 
 	mermap_mm_teardown(mm);
 	KUNIT_EXPECT_NULL(test, mm->mermap);
@@ -703,52 +735,90 @@ static void prepare_twice(struct kunit *test)
 struct preparer {
 	struct task_struct *task;
 	struct mm_struct *mm;
+	struct page *page;
 	struct completion *start;
+	bool prepare;
 	int ret;
 	bool ready;
+	size_t good;
 };
 
 static int prepare_fn(void *arg)
 {
 	struct preparer *p = arg;
+	struct mermap_alloc *alloc = NULL;
+	int ret = 0;
 
 	wait_for_completion(p->start);
-	p->ret = mermap_mm_prepare(p->mm);
-	p->ready = mermap_ready(p->mm);
+	kthread_use_mm(p->mm);
+	if (p->prepare) {
+		ret = mermap_mm_prepare(p->mm);
+		p->ready = mermap_ready(p->mm);
+	}
+	/* The others use what is there as soon as it is there. */
+	while (!ret && !alloc && !kthread_should_stop()) {
+		alloc = mermap_get(p->page, PAGE_SIZE, PAGE_KERNEL);
+		cond_resched();
+	}
+	if (alloc) {
+		p->good = check(mermap_addr(alloc), 1, 23);
+		mermap_put(alloc);
+	}
+	kthread_unuse_mm(p->mm);
+	WRITE_ONCE(p->ret, ret);
 	while (!kthread_should_stop())
 		schedule_timeout_interruptible(1);
 
 	return 0;
 }
 
-/* Threads that prepare the same mm at the same time all succeed. */
+/*
+ * Threads that prepare the same mm at the same time all succeed, and threads
+ * that have been waiting for it find everything in place.
+ */
 static void prepare_race(struct kunit *test)
 {
 	struct preparer p[NR_PREPARERS] = {};
+	struct page *page = new_pages(test, 0);
 	struct completion start;
 	unsigned int round, i, cpu;
 	struct mm_struct *mm;
+	unsigned long late;
 
+	fill(page, 1, 23);
 	for (round = 0; round < 20; round++) {
 		mm = new_mm(test);
 		init_completion(&start);
 		for (i = 0; i < NR_PREPARERS; i++) {
-			p[i] = (struct preparer){ .mm = mm, .start = &start, .ret = 1 };
+			p[i] = (struct preparer){
+				.mm = mm,
+				.page = page,
+				.start = &start,
+				.prepare = i < NR_PREPARERS / 2,
+				.ret = 1,
+			};
 			cpu = cpumask_nth(i % num_online_cpus(), cpu_online_mask);
 			p[i].task = kthread_run_on_cpu(prepare_fn, &p[i], cpu,
 						       "mermap_prepare/%u");
 			KUNIT_EXPECT_NOT_ERR_OR_NULL(test, p[i].task);
 		}
 		complete_all(&start);
+		late = jiffies + 60 * HZ;
 		for (i = 0; i < NR_PREPARERS; i++) {
 			if (IS_ERR_OR_NULL(p[i].task))
 				continue;
-			while (READ_ONCE(p[i].ret) == 1)
+			while (READ_ONCE(p[i].ret) == 1 && time_before(jiffies, late))
 				usleep_range(1000, 2000);
 			kthread_stop(p[i].task);
 			KUNIT_EXPECT_EQ(test, p[i].ret, 0);
-			KUNIT_EXPECT_TRUE(test, p[i].ready);
+			KUNIT_EXPECT_EQ(test, p[i].ready, p[i].prepare);
+			KUNIT_EXPECT_EQ(test, p[i].good, PAGE_SIZE / 4);
 		}
+		KUNIT_ASSERT_NOT_NULL(test, mm->mermap);
+		for_each_online_cpu(cpu)
+			KUNIT_EXPECT_EQ(test, per_cpu_ptr(mm->mermap->cpu, cpu)->used,
+					~GENMASK_ULL(max_pages() - 1, 0));
+		mermap_mm_flush(mm);
 	}
 }
 
@@ -853,6 +923,33 @@ static void debug_free(struct kunit *test)
 		__free_page(page);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
+}
+
+/* A window is left alone by a task that did not make it. */
+static void debug_owner(struct kunit *test)
+{
+#ifdef CONFIG_DEBUG_MERMAP
+	struct page *page = new_pages(test, 0);
+	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+	struct mermap_alloc *alloc;
+	struct mermap_cpu *c;
+
+	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	c = this_cpu_ptr(mm->mermap->cpu);
+	KUNIT_EXPECT_PTR_EQ(test, c->windows[0].owner, current);
+	c->windows[0].owner = &init_task;
+	kunit_warning_suppress(test) {
+		mermap_put(alloc);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_FALSE(test, faults((unsigned long)mermap_addr(alloc)));
+	c->windows[0].owner = current;
+	mermap_put(alloc);
+	expect_idle(test, mm);
+#else
+	kunit_skip(test, "needs CONFIG_DEBUG_MERMAP");
+#endif
 }
 
 /*
@@ -994,6 +1091,18 @@ static int work_fn(void *arg)
 
 #define NR_WORKERS	8
 
+/* On a busy machine it can take a while until all threads have run. */
+static bool all_work(const struct worker *workers)
+{
+	unsigned int i;
+
+	for (i = 0; i < NR_WORKERS; i++)
+		if (!IS_ERR_OR_NULL(workers[i].task) && !READ_ONCE(workers[i].windows))
+			return false;
+
+	return true;
+}
+
 /*
  * Threads with one mm, more than there are CPUs, map random pages and look at
  * them, while a CPU goes offline and online.
@@ -1004,7 +1113,7 @@ static void stress(struct kunit *test)
 	unsigned int i, cpu = cpumask_last(cpu_online_mask);
 	struct mm_struct *mm = new_mm(test);
 	struct worker *workers;
-	unsigned long end;
+	unsigned long end, late;
 
 	workers = kunit_kcalloc(test, NR_WORKERS, sizeof(*workers), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, workers);
@@ -1022,7 +1131,9 @@ static void stress(struct kunit *test)
 	}
 
 	end = jiffies + 3 * HZ;
-	while (time_before(jiffies, end)) {
+	late = jiffies + 120 * HZ;
+	while (time_before(jiffies, end) ||
+	       (!all_work(workers) && time_before(jiffies, late))) {
 		if (IS_ENABLED(CONFIG_HOTPLUG_CPU) && cpu && !remove_cpu(cpu)) {
 			msleep(50);
 			KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
@@ -1140,6 +1251,7 @@ static struct kunit_case mermap_test_cases[] = {
 	KUNIT_CASE(cpu_comes_online),
 	KUNIT_CASE(flush_epoch),
 	KUNIT_CASE(debug_free),
+	KUNIT_CASE(debug_owner),
 	KUNIT_CASE(injected_get),
 	KUNIT_CASE(injected_prepare),
 	KUNIT_CASE(two_cpus),

@@ -109,7 +109,7 @@ FIXTURE_TEARDOWN(mermap)
 }
 
 /* A process has nothing until it asks for it, and then it has something. */
-TEST_F(mermap, prepare)
+TEST_F_TIMEOUT(mermap, prepare, 600)
 {
 	long before = state("pgtables");
 
@@ -124,7 +124,7 @@ TEST_F(mermap, prepare)
 }
 
 /* A child has nothing, can get it, and takes nothing from its parent. */
-TEST_F(mermap, fork)
+TEST_F_TIMEOUT(mermap, fork, 600)
 {
 	pid_t pid;
 
@@ -143,7 +143,7 @@ TEST_F(mermap, fork)
 }
 
 /* Nor does what execve() makes of a process have it. */
-TEST_F(mermap, exec)
+TEST_F_TIMEOUT(mermap, exec, 600)
 {
 	ASSERT_EQ(0, prepare());
 	EXPECT_EQ(0, wait_for(exec_self()));

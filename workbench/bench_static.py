@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The benchmark's static figures: sizes of the image and of structures, and instructions of functions."""
 
+import bisect
 import difflib
 import re
 
@@ -16,10 +17,13 @@ def functions(text):
     """Function -> its instructions, from `objdump -dr`; a compiler's parts and clones belong to their function.
 
     Relocations are indented. Addresses and the padding between functions are taken out, so that code that only moved is
-    the same; jumps within a function keep their distance. What was split off as unlikely is a function NAME.cold.
+    the same: a target within the function keeps its distance, one elsewhere is the function it is in and the distance
+    from that one's start. What was split off as unlikely is a function NAME.cold.
     """
+    chunks = re.split(r"\n(?=[0-9a-f]+ <)", text)
+    starts = text_symbols(text)
     found = {}
-    for chunk in re.split(r"\n(?=[0-9a-f]+ <)", text):
+    for chunk in chunks:
         lines = chunk.splitlines()
         match = FUNCTION.match(lines[0]) if lines else None
         if not match:
@@ -30,19 +34,40 @@ def functions(text):
             if not (instruction := INSTRUCTION.match(line)):
                 continue
             if RELOCATION.match(instruction[1]):
-                code.append("    " + RELOCATION.sub("", instruction[1]))
+                code.append("    " + named(RELOCATION.sub("", instruction[1]), starts))
             else:
-                code.append(relative(instruction[1], int(match[1], 16)))
+                code.append(relative(instruction[1], int(match[1], 16), match[2]))
         while code and PADDING.match(code[-1]):
             code.pop()
         found.setdefault(name, []).extend(code)
     return found
 
 
-def relative(instruction, start):
-    """An instruction with targets as distances from the function's start, and without objdump's comments."""
+def text_symbols(text):
+    """[(start, function)] of section .text, by start."""
+    section = re.search(r"^Disassembly of section \.text:\n(.*?)(?=^Disassembly of section|\Z)", text, re.M | re.S)
+    return [(int(start, 16), name) for start, name in re.findall(r"^([0-9a-f]+) <([^>]+)>:$", section[1], re.M)] if section else []
+
+
+def named(target, starts):
+    """A relocation against section .text as the function that it falls into and the distance from its start."""
+    match = re.fullmatch(r"\.text\+0x([0-9a-f]+)", target)
+    place = int(match[1], 16) if match else 0
+    number = bisect.bisect_right(starts, (place, "\x7f"))
+    if not match or not number:
+        return target
+    start, name = starts[number - 1]
+    return f"{name}+{place - start:#x}"
+
+
+def relative(instruction, start, function):
+    """An instruction without addresses and objdump's comments; see functions()."""
     instruction = re.sub(r"\s+#.*$", "", instruction)
-    return re.sub(r"\b([0-9a-f]+) <[^>]+>$", lambda match: f"+{int(match[1], 16) - start:#x}", instruction)
+
+    def target(match):
+        inside = match[2].split("+")[0] == function
+        return f"+{int(match[1], 16) - start:#x}" if inside else f"<{match[2]}>"
+    return re.sub(r"\b([0-9a-f]+) <([^>]+)>$", target, instruction)
 
 
 def count(lines):

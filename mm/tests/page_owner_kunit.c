@@ -7,11 +7,13 @@
 #include <kunit/test.h>
 #include <linux/bitmap.h>
 #include <linux/bitops.h>
+#include <linux/jiffies.h>
 #include <linux/math.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/numa.h>
 #include <linux/prandom.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/workqueue.h>
@@ -546,8 +548,7 @@ static void untracked_memory_is_one_step(struct kunit *test)
  * Pending stacks. They are only pointers here, to bytes of an array.
  */
 
-#define NR_ADDERS	4
-#define NR_PER_ADDER	100
+#define NR_PASSERS	4
 
 struct pending_test {
 	struct page_owner_pending pending;
@@ -555,10 +556,12 @@ struct pending_test {
 	DECLARE_BITMAP(taken, PAGE_OWNER_PENDING_SLOTS + 1);
 };
 
-struct adder {
+/* Adds what it holds, and holds what it took: a number, or -1 for none. */
+struct passer {
 	struct work_struct work;
 	struct pending_test *pt;
-	int first;
+	unsigned long end;	/* In jiffies */
+	int held;
 };
 
 static struct pending_test *alloc_pending_test(struct kunit *test)
@@ -575,24 +578,33 @@ static bool add_number(struct pending_test *pt, int nr)
 	return page_owner_pending_add(&pt->pending, (void *)&pt->records[nr]);
 }
 
+/* Return: a number that was taken out, -1 if there was none. */
+static int take_number(struct pending_test *pt)
+{
+	struct stack_record *record = page_owner_pending_take(&pt->pending);
+
+	return record ? (char *)record - pt->records : -1;
+}
+
+static void mark_taken(struct kunit *test, struct pending_test *pt, int nr)
+{
+	KUNIT_ASSERT_GE(test, nr, 0);
+	KUNIT_ASSERT_LT(test, nr, (int)sizeof(pt->records));
+	KUNIT_EXPECT_FALSE_MSG(test, test_bit(nr, pt->taken), "taken twice: %d", nr);
+	set_bit(nr, pt->taken);
+}
+
 /* Return: how many could be taken, each marked in taken. */
 static int take_all(struct kunit *test, struct pending_test *pt)
 {
-	struct stack_record *record;
-	int nr = 0;
+	int nr, count = 0;
 
-	while ((record = page_owner_pending_take(&pt->pending))) {
-		long i = (char *)record - pt->records;
-
-		KUNIT_ASSERT_GE(test, i, 0);
-		KUNIT_ASSERT_LT(test, i, (long)sizeof(pt->records));
-		KUNIT_EXPECT_FALSE_MSG(test, test_bit(i, pt->taken),
-				       "taken twice: %ld", i);
-		set_bit(i, pt->taken);
-		nr++;
+	while ((nr = take_number(pt)) != -1) {
+		mark_taken(test, pt, nr);
+		count++;
 	}
 
-	return nr;
+	return count;
 }
 
 static void pending_stack_is_taken_once(struct kunit *test)
@@ -640,39 +652,54 @@ static void pending_slots_are_used_again(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, test_bit(i, pt->taken));
 }
 
-static void add_some(struct work_struct *work)
+static void pass_on(struct work_struct *work)
 {
-	struct adder *adder = container_of(work, struct adder, work);
-	int i;
+	struct passer *passer = container_of(work, struct passer, work);
 
-	for (i = 0; i < NR_PER_ADDER; i++)
-		add_number(adder->pt, adder->first + i);
+	while (time_before(jiffies, passer->end)) {
+		if (passer->held != -1 && add_number(passer->pt, passer->held))
+			passer->held = -1;
+		if (passer->held == -1)
+			passer->held = take_number(passer->pt);
+		cond_resched();
+	}
 }
 
-static void concurrent_adders_lose_nothing(struct kunit *test)
+/*
+ * Everybody wants the same few slots. In the end each number is either held by
+ * one or in one slot.
+ */
+static void nothing_is_lost_or_doubled(struct kunit *test)
 {
 	struct pending_test *pt = alloc_pending_test(test);
-	struct adder *adders;
+	struct passer *passers;
 	int i, nr = 0;
 
-	adders = kunit_kcalloc(test, NR_ADDERS, sizeof(*adders), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, adders);
+	passers = kunit_kcalloc(test, NR_PASSERS, sizeof(*passers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, passers);
 
-	for (i = 0; i < NR_ADDERS; i++) {
-		INIT_WORK(&adders[i].work, add_some);
-		adders[i].pt = pt;
-		adders[i].first = i * NR_PER_ADDER;
-		queue_work(system_dfl_wq, &adders[i].work);
+	for (i = 0; i < NR_PASSERS; i++) {
+		INIT_WORK(&passers[i].work, pass_on);
+		passers[i].pt = pt;
+		passers[i].end = jiffies + HZ;
+		passers[i].held = i;
 	}
-	/* Get in their way. */
-	nr += take_all(test, pt);
-	for (i = 0; i < NR_ADDERS; i++)
-		flush_work(&adders[i].work);
+	for (i = 0; i < NR_PASSERS; i++)
+		queue_work(system_dfl_wq, &passers[i].work);
+	for (i = 0; i < NR_PASSERS; i++)
+		flush_work(&passers[i].work);
+
+	for (i = 0; i < NR_PASSERS; i++) {
+		if (passers[i].held == -1)
+			continue;
+		mark_taken(test, pt, passers[i].held);
+		nr++;
+	}
 	nr += take_all(test, pt);
 
-	KUNIT_EXPECT_EQ(test, nr, NR_ADDERS * NR_PER_ADDER);
-	KUNIT_EXPECT_EQ(test, bitmap_weight(pt->taken, sizeof(pt->records)),
-			NR_ADDERS * NR_PER_ADDER);
+	KUNIT_EXPECT_EQ(test, nr, NR_PASSERS);
+	KUNIT_EXPECT_EQ(test, bitmap_weight(pt->taken, sizeof(pt->records)), NR_PASSERS);
+	KUNIT_EXPECT_EQ(test, atomic_read(&pt->pending.nr), 0);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&pt->pending.nr_lost), 0);
 }
 
@@ -694,7 +721,7 @@ static struct kunit_case page_owner_test_cases[] = {
 	KUNIT_CASE(pending_stack_is_taken_once),
 	KUNIT_CASE(pending_overflow_is_counted),
 	KUNIT_CASE(pending_slots_are_used_again),
-	KUNIT_CASE(concurrent_adders_lose_nothing),
+	KUNIT_CASE_SLOW(nothing_is_lost_or_doubled),
 	{}
 };
 

@@ -225,6 +225,26 @@ class Code(unittest.TestCase):
         other = bench_static.functions(OBJDUMP.format(start=10, body="pop    %rbx").replace("prepare", "unprepare"))
         self.assertNotEqual(self.functions(10), other)
 
+    def test_a_target_elsewhere_is_its_name(self):
+        text = """x.o:     file format elf64-x86-64
+
+Disassembly of section .text:
+
+{first:016x} <local>:
+  {first:x}:\tret
+
+{second:016x} <caller>:
+  {second:x}:\tcall   {first:x} <local>
+  {jump:x}:\tjmp    {second:x} <caller>
+\t\t\t{jump:x}: R_X86_64_32S\t.text+0x{first:x}
+"""
+        moved = [bench_static.functions(text.format(first=start, second=start + 16, jump=start + 21))["caller"]
+                 for start in (0, 0x70)]
+        self.assertEqual(moved[0], ["call   <local>", "jmp    +0x0", "    local+0x0"])
+        self.assertEqual(moved[0], moved[1])
+        other = text.format(first=0, second=16, jump=21).replace("local", "other")
+        self.assertNotEqual(moved[0], bench_static.functions(other)["caller"])
+
     def test_count_has_parts_and_no_padding(self):
         text = OBJDUMP.format(start=10, body="pop    %rbx")
         self.assertEqual(bench_static.count(bench_static.functions(text[:text.index("0000000000000300")])["free"]), 5)

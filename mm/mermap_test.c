@@ -17,6 +17,7 @@
 #define pr_fmt(fmt) "mermap_test: " fmt
 
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/highmem.h>
 #include <linux/init.h>
 #include <linux/ktime.h>
@@ -88,8 +89,14 @@ static int stress_set(void *data, u64 val)
 		mermap_put(alloc);
 		if (!good)
 			return -EIO;
-		val--;
-		cond_resched();
+		/*
+		 * A CPU goes offline when all tasks have left it, which they
+		 * can do between windows only.
+		 */
+		if (--val % 8)
+			cond_resched();
+		else
+			usleep_range(200, 1000);
 	}
 
 	return 0;

@@ -1081,7 +1081,14 @@ static int work_fn(void *arg)
 				w->wrong++;
 		mermap_put(alloc);
 		w->windows++;
-		cond_resched();
+		/*
+		 * A CPU goes offline when all tasks have left it, which they
+		 * can do between windows only.
+		 */
+		if (w->windows % 8)
+			cond_resched();
+		else
+			usleep_range(200, 1000);
 	}
 	mermap_mm_flush(w->mm);
 	kthread_unuse_mm(w->mm);

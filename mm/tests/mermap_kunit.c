@@ -740,6 +740,7 @@ struct preparer {
 	bool prepare;
 	int ret;
 	bool ready;
+	struct mermap *mermap;
 	size_t good;
 };
 
@@ -754,6 +755,7 @@ static int prepare_fn(void *arg)
 	if (p->prepare) {
 		ret = mermap_mm_prepare(p->mm);
 		p->ready = mermap_ready(p->mm);
+		p->mermap = READ_ONCE(p->mm->mermap);
 	}
 	/* The others use what is there as soon as it is there. */
 	while (!ret && !alloc && !kthread_should_stop()) {
@@ -812,6 +814,8 @@ static void prepare_race(struct kunit *test)
 			kthread_stop(p[i].task);
 			KUNIT_EXPECT_EQ(test, p[i].ret, 0);
 			KUNIT_EXPECT_EQ(test, p[i].ready, p[i].prepare);
+			if (p[i].prepare)
+				KUNIT_EXPECT_PTR_EQ(test, p[i].mermap, p[0].mermap);
 			KUNIT_EXPECT_EQ(test, p[i].good, PAGE_SIZE / 4);
 		}
 		KUNIT_ASSERT_NOT_NULL(test, mm->mermap);

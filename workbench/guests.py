@@ -111,9 +111,9 @@ def initrd(boot, folder):
     return target
 
 
-def accelerator(kernel):
+def accelerator(kernel, machine):
     """TCG, unless ACCEL=kvm is asked for and a probe boot showed that it works here."""
-    tcg = ["-accel", "tcg,thread=multi", "-cpu", "max,la57=off"]
+    tcg = ["-accel", "tcg,thread=multi", "-cpu", machines.emulated_cpu(machine)]
     wanted = os.environ.get("ACCEL") or "tcg"
     if wanted == "tcg":
         return tcg
@@ -139,7 +139,7 @@ ICOUNT = ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off", "-cpu",
 
 def command(boot, image, folder):
     """QEMU's command line."""
-    how = ICOUNT if boot.icount else accelerator(boot.kernel)
+    how = ICOUNT if boot.icount else accelerator(boot.kernel, boot.machine)
     words = ["console=ttyS0", EMULATED if boot.shell else HONEST, "" if boot.icount else SEVERAL_CPUS, boot.append]
     append = " ".join(word for word in words if word)
     words = ["qemu-system-x86_64", *how, *machines.arguments(boot.machine), "-nodefaults",

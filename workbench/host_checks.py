@@ -109,7 +109,7 @@ def kunit_py(name):
 
     It covers the memory models that the guests' kernels do not have. A run in which every case skips tested nothing.
     """
-    folder = wb.BUILD / "kunit" / name
+    folder = wb.BUILD / "kunit" / name.removesuffix("-pti")
     folder.mkdir(parents=True, exist_ok=True)
     words = ["python3", "tools/testing/kunit/kunit.py", "run", f"--build_dir={folder}", "--kunitconfig=mm/tests",
              f"--jobs={os.cpu_count()}", "--timeout=300", "--raw_output=kunit", "--kernel_args=page_owner=on",
@@ -136,6 +136,18 @@ KUNIT_PY = {
                       "--kconfig_add=CONFIG_SPARSEMEM_MANUAL=y", "--kconfig_add=CONFIG_NODES_SHIFT=10"],
 }
 
+# The mm-local region and the mermap with PAE, without and with page table isolation: one kernel, two boots.
+PAE = ["--arch=i386", "--cross_compile=i686-linux-gnu-", "--qemu_args=-cpu max -smp 2 -m 1G",
+       *(f"--kconfig_add=CONFIG_{option}=y" for option in (
+           "EXPERT", "SMP", "X86_MPPARSE", "X86_PAE", "CPU_MITIGATIONS", "MITIGATION_PAGE_TABLE_ISOLATION",
+           "MODIFY_LDT_SYSCALL", "MERMAP", "MERMAP_KUNIT_TEST", "MM_LOCAL_KUNIT_TEST"))]
+KUNIT_PAE = {
+    "kunit-i386-pae": [*PAE, "--kernel_args=pti=off"],
+    "kunit-i386-pae-pti": [*PAE, "--kernel_args=pti=on"],
+}
+KUNIT_PY |= KUNIT_PAE
+
+
 def other_architectures():
     """The touched directories with Debian's cross compilers."""
     cases = []
@@ -159,5 +171,6 @@ CHECKS = [
     ("bench", "workbench", benchmarks.short_cases, False),
     ("bisect", "workbench", bisecting.every_prefix, True),
     ("arches", "workbench", other_architectures, True),
-    *((name, "page-owner", functools.partial(kunit_py, name), True) for name in KUNIT_PY),
+    *((name, "unmapped" if name in KUNIT_PAE else "page-owner", functools.partial(kunit_py, name), True)
+      for name in KUNIT_PY),
 ]

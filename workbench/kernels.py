@@ -170,15 +170,23 @@ class Kernel:
 
 
 def series_options():
-    """The options that the series itself adds, read from the Kconfig lines of its tree against the base."""
-    diff = wb.out(["git", "-C", wb.LINUX, "diff", "base", "series", "--", "*Kconfig*"])
-    return {f"CONFIG_{name}" for name in re.findall(r"^\+[ \t]*(?:menu)?config (\w+)", diff, re.M)}
+    """The options that the series itself adds: those that its tree defines and the base does not."""
+    return known_options(wb.LINUX, "series") - known_options(wb.LINUX, "base")
 
 
-def known_options(tree):
-    """Every option that a tree's Kconfig files define."""
-    lines = wb.out(["git", "-C", tree, "grep", "-hE", r"^\s*(menu)?config \w+", "--", "*Kconfig*"])
+def known_options(tree, *commit):
+    """Every option that the Kconfig files of a tree, or of one of its commits, define."""
+    lines = wb.out(["git", "-C", tree, "grep", "-hE", r"^\s*(menu)?config \w+", *commit, "--", "*Kconfig*"])
     return {f"CONFIG_{name}" for name in re.findall(r"config (\w+)", lines)}
+
+
+def settable_options(options):
+    """Those of the options that have a prompt; the others are what the options that select them make of them."""
+    lines = wb.out(["git", "-C", wb.LINUX, "grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
+                    "series", "--", "*Kconfig*"]).splitlines()
+    pairs = zip(lines, lines[1:])
+    found = {f"CONFIG_{line.split()[1]}" for line, following in pairs if "config " in line and '"' in following}
+    return options & found
 
 
 def run_counted(words, log, env, label, quiet):

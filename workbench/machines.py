@@ -63,10 +63,22 @@ MACHINES = {
     "smp2-6G": ("q35", ["-smp", "2", "-m", "6G"]),
     # RAM from 4G to 7G: three 1G pages of the direct map, or two and a spare one.
     "large": ("q35", ["-smp", "2", "-m", "5G"]),
+    "small4": ("q35", ["-smp", "4", "-m", "1G"]),
+    "la57": ("q35", ["-smp", "2", "-m", "1G"]),
+    "la57-4": ("q35", ["-smp", "4", "-m", "1G"]),
 }
+
+# Emulated processors are "max" with these features. Page tables have four levels, which is what most machines have, unless
+# a machine is there for five.
+FEATURES = {"la57": "la57=on", "la57-4": "la57=on"}
 
 
 def arguments(name):
     """The QEMU arguments of a machine, without kernel, console or accelerator."""
     kind, more = MACHINES[name]
     return ["-M", kind, *more]
+
+
+def emulated_cpu(name):
+    """The QEMU model of a machine's processors when they are emulated."""
+    return f"max,{FEATURES.get(name, 'la57=off')}"

@@ -4,6 +4,7 @@
  * one zone in the running CPU's node, so that two kernels do the same work.
  */
 #include <linux/gfp.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/slab.h>
@@ -214,6 +215,19 @@ static long map_unmap(const struct bench_loop *loop)
 	return i;
 }
 
+static long kmap_unmap(const struct bench_loop *loop)
+{
+	unsigned int i;
+	void *address;
+
+	for (i = 0; i < loop->ops; i++) {
+		address = kmap_local_page(pages[0]);
+		barrier_data(address);
+		kunmap_local(address);
+	}
+	return i;
+}
+
 static long clear_pages_mapped(const struct bench_loop *loop)
 {
 	unsigned int i;
@@ -252,6 +266,8 @@ const struct bench_loop bench_alloc_loops[] = {
 	  .loop = rebuild_zonelists },
 	{ .name = "vmap1", .ops = 16, .samples = 200, .arg = 1, .setup = take_pages,
 	  .loop = map_unmap, .teardown = give_pages },
+	{ .name = "kmap_local", .ops = 1024, .samples = 100, .arg = 1, .setup = take_pages,
+	  .loop = kmap_unmap, .teardown = give_pages },
 };
 
 const unsigned int bench_nr_alloc_loops = ARRAY_SIZE(bench_alloc_loops);

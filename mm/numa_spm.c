@@ -192,7 +192,7 @@ static bool __init numa_spm_make(const struct range *window, nodemask_t *reserve
 
 	nid = find_last_bit(node_possible_map.bits, MAX_NUMNODES) + 1;
 	while (nid < MAX_NUMNODES && IS_ENABLED(CONFIG_ACPI_NUMA) &&
-	       node_to_pxm(nid) != PXM_INVAL)
+	       node_to_pxm(nid) >= 0)
 		nid++;
 	if (nid >= MAX_NUMNODES ||
 	    private_node_reserve(nid, window, numa_spm_config.features))

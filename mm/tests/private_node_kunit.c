@@ -1598,19 +1598,21 @@ static void the_key_is_enough(struct kunit *test)
 /* Loops of this shape are in many places, and always will be. */
 static void node_loops_fail_on_private_nodes(struct kunit *test)
 {
+	const nodemask_t allowed = cpuset_current_mems_allowed;
+	nodemask_t wider = allowed;
 	const nodemask_t * const masks[] = {
 		&node_states[N_ONLINE], &node_states[N_POSSIBLE], &node_states[N_MEMORY],
-		&current->mems_allowed,
+		&wider,
 	};
 	struct fixture *f = test->priv;
-	nodemask_t allowed = current->mems_allowed;
 	struct page *page;
 	int i, nid;
 
 	plug_all(test);
 	/* As if somebody had let the task use them */
-	node_set(f->owners[0].nid, current->mems_allowed);
-	node_set(f->owners[1].nid, current->mems_allowed);
+	node_set(f->owners[0].nid, wider);
+	node_set(f->owners[1].nid, wider);
+	set_mems_allowed(wider);
 	for (i = 0; i < ARRAY_SIZE(masks); i++) {
 		for_each_node_mask(nid, *masks[i]) {
 			page = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE, 0);
@@ -1622,7 +1624,7 @@ static void node_loops_fail_on_private_nodes(struct kunit *test)
 				__free_page(page);
 		}
 	}
-	current->mems_allowed = allowed;
+	set_mems_allowed(allowed);
 }
 
 static void kmalloc_ignores_the_key(struct kunit *test)

@@ -26,7 +26,8 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
 
 # Functions that differ from the base's with every option off, because the series mends something for everybody.
 MENDED = {
-    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered"},
+    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered",
+                            "__add_pages": "removes the sections of a failed addition"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
 }
 

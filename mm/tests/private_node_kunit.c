@@ -616,6 +616,16 @@ static int plug_all_blocks(struct owner *o)
 	return private_node_add_memory(o->pn, o->blocks, NR_BLOCKS);
 }
 
+/* All blocks are neighbours. */
+static int plug_one_range(struct owner *o)
+{
+	const struct range range = {
+		.start = o->blocks[0].start, .end = o->blocks[NR_BLOCKS - 1].end,
+	};
+
+	return private_node_add_memory(o->pn, &range, 1);
+}
+
 static int unplug_all_blocks(struct owner *o)
 {
 	return private_node_remove_memory(o->pn, o->blocks, NR_BLOCKS);
@@ -894,6 +904,10 @@ static void any_allocation_of_a_plug_may_fail(struct kunit *test)
 
 	claim(test, 0);
 	fail_each_allocation(test, a, plug_all_blocks, expect_plug_undone);
+	KUNIT_ASSERT_EQ(test, unplug_all_blocks(a), 0);
+
+	/* Then some of its sections are there when another cannot be. */
+	fail_each_allocation(test, a, plug_one_range, expect_plug_undone);
 	for (b = 0; b < NR_BLOCKS; b++)
 		a->plugged[b] = true;
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, a), 0);

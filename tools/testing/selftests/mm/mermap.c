@@ -111,6 +111,54 @@ static bool has_pti(void)
 	return strstr(text, "PTI") || !system("grep -qw pti=on /proc/cmdline");
 }
 
+/*
+ * Make a call whose nth allocation fails; true if it had so many, false also if
+ * it cannot be told. The file stays open, as opening it allocates, too.
+ */
+static bool call_failing(int nth, int (*call)(void), int *ret)
+{
+	char text[16] = "1";
+	int fd, len;
+
+	*ret = -EBADF;
+	fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	if (fd < 0)
+		return false;
+	len = snprintf(text, sizeof(text), "%d", nth);
+	if (write(fd, text, len) == len) {
+		*ret = call();
+		len = pread(fd, text, sizeof(text) - 1, 0);
+		text[len > 0 ? len : 0] = 0;
+		if (write(fd, "0", 1) != 1)
+			*ret = -EBADF;
+	}
+	close(fd);
+
+	return !atoi(text);
+}
+
+/*
+ * Run a child for each allocation that can fail, until one returns something.
+ * Returns that, 100 if all is well.
+ */
+static int try_each_allocation(int (*child)(int nth), int *nr_failed)
+{
+	int nth, ret = 0;
+	pid_t pid;
+
+	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
+	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
+	for (nth = 1; nth < 100 && !ret; nth++) {
+		pid = fork();
+		if (!pid)
+			_exit(child(nth));
+		ret = wait_for(pid);
+	}
+	*nr_failed = nth - 2;
+
+	return ret;
+}
+
 FIXTURE(mermap) {
 };
 
@@ -270,111 +318,74 @@ TEST_F_TIMEOUT(mermap, ldt_last, 600)
 	EXPECT_EQ(0, wait_for(pid));
 }
 
+static int set_some_ldt(void)
+{
+	return set_ldt(3) ? -errno : 0;
+}
+
 /* An LDT whose page tables cannot be allocated leaves the mermap alone. */
 static int failing_ldt(int nth)
 {
-	char text[16];
-	int fd, ret, len;
+	bool failed;
+	int ret;
 
 	if (prepare() || stress(10))
 		return 1;
-	fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	if (fd < 0)
+	failed = call_failing(nth, set_some_ldt, &ret);
+	if (ret && ret != -ENOMEM)
 		return 2;
-	len = snprintf(text, sizeof(text), "%d", nth);
-	if (write(fd, text, len) != len)
-		return 2;
-	ret = set_ldt(3) ? errno : 0;
-	len = pread(fd, text, sizeof(text) - 1, 0);
-	text[len > 0 ? len : 0] = 0;
-	if (write(fd, "0", 1) != 1)
-		return 2;
-	if (ret && ret != ENOMEM)
-		return 3;
 	/* What the failure left must not be in the way, and neither torn down. */
 	if (stress(10))
-		return 4;
+		return 3;
 	if (set_ldt(3) || ldt_used() != 32 || stress(10))
-		return 5;
+		return 4;
 
 	/* Not reached: nothing was left to fail. */
-	return atoi(text) ? 100 : 0;
+	return failed ? 0 : 100;
 }
 
 TEST_F_TIMEOUT(mermap, failing_ldt, 600)
 {
-	int nth, ret = 0;
-	pid_t pid;
+	int nr_failed;
 
 	if (modify_ldt(0, NULL, 0) < 0 && errno == ENOSYS)
 		SKIP(return, "needs CONFIG_MODIFY_LDT_SYSCALL");
 	if (access("/proc/self/fail-nth", W_OK))
 		SKIP(return, "needs CONFIG_FAULT_INJECTION and CONFIG_FAIL_PAGE_ALLOC");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	for (nth = 1; nth < 100; nth++) {
-		pid = fork();
-		if (!pid)
-			_exit(failing_ldt(nth));
-		ret = wait_for(pid);
-		if (ret)
-			break;
-	}
-	TH_LOG("%d allocations failed", nth - 1);
-	EXPECT_EQ(100, ret);
+	EXPECT_EQ(100, try_each_allocation(failing_ldt, &nr_failed));
+	TH_LOG("%d allocations failed", nr_failed);
 	/* The LDT itself; its page tables only if the user half has it, too. */
-	EXPECT_GE(nth - 1, has_pti() ? 2 : 1);
+	EXPECT_GE(nr_failed, has_pti() ? 2 : 1);
 }
 #endif /* x86 */
 
 /* Whatever allocation fails, prepare fails or works, and works the next time. */
 static int failing_prepare(int nth)
 {
-	char text[16];
-	int fd, ret, len;
+	bool failed;
+	int ret;
 
-	fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	if (fd < 0)
-		return 2;
-	len = snprintf(text, sizeof(text), "%d", nth);
-	if (write(fd, text, len) != len)
-		return 2;
-	ret = prepare();
-	len = pread(fd, text, sizeof(text) - 1, 0);
-	text[len > 0 ? len : 0] = 0;
-	if (write(fd, "0", 1) != 1)
-		return 2;
+	failed = call_failing(nth, prepare, &ret);
 	if (ret && ret != -ENOMEM)
-		return 3;
+		return 1;
 	/* Some exit like this, with half of it. */
 	if (ret && nth % 2)
 		return 0;
 	if (prepare() || stress(10))
-		return 4;
+		return 2;
 
-	return atoi(text) ? 100 : 0;
+	return failed ? 0 : 100;
 }
 
 TEST_F_TIMEOUT(mermap, failing_prepare, 600)
 {
-	int nth, ret = 0;
-	pid_t pid;
+	int nr_failed;
 
 	if (access("/proc/self/fail-nth", W_OK))
 		SKIP(return, "needs CONFIG_FAULT_INJECTION and CONFIG_FAIL_PAGE_ALLOC");
-	write_file("/sys/kernel/debug/fail_page_alloc/ignore-gfp-wait", "N");
-	write_file("/sys/kernel/debug/fail_page_alloc/min-order", "0");
-	for (nth = 1; nth < 100; nth++) {
-		pid = fork();
-		if (!pid)
-			_exit(failing_prepare(nth));
-		ret = wait_for(pid);
-		if (ret)
-			break;
-	}
-	TH_LOG("%d allocations failed", nth - 1);
-	EXPECT_EQ(100, ret);
-	EXPECT_GT(nth, 3);
+	EXPECT_EQ(100, try_each_allocation(failing_prepare, &nr_failed));
+	TH_LOG("%d allocations failed", nr_failed);
+	EXPECT_GT(nr_failed, 2);
 }
 
 /*

@@ -616,16 +616,6 @@ static int plug_all_blocks(struct owner *o)
 	return private_node_add_memory(o->pn, o->blocks, NR_BLOCKS);
 }
 
-/* All blocks are neighbours. */
-static int plug_one_range(struct owner *o)
-{
-	const struct range range = {
-		.start = o->blocks[0].start, .end = o->blocks[NR_BLOCKS - 1].end,
-	};
-
-	return private_node_add_memory(o->pn, &range, 1);
-}
-
 static int unplug_all_blocks(struct owner *o)
 {
 	return private_node_remove_memory(o->pn, o->blocks, NR_BLOCKS);
@@ -885,6 +875,16 @@ static void fail_each_allocation(struct kunit *test, struct owner *o,
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_GT(test, failed, 0);
 	kunit_info(test, "%u of %u allocations are needed", failed, nth - 1);
+}
+
+/* All blocks are neighbours. */
+static int plug_one_range(struct owner *o)
+{
+	const struct range range = {
+		.start = o->blocks[0].start, .end = o->blocks[NR_BLOCKS - 1].end,
+	};
+
+	return private_node_add_memory(o->pn, &range, 1);
 }
 
 static void any_allocation_of_a_plug_may_fail(struct kunit *test)

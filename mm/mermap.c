@@ -346,7 +346,7 @@ void __mermap_put(struct mm_struct *mm, struct mermap_alloc *alloc)
 	unsigned long first;
 
 	if (!alloc) {
-		VM_WARN_ON_ONCE(!alloc);
+		VM_WARN_ON_ONCE(1);
 		return;
 	}
 	if (WARN_ON_ONCE(!mm || !mm->mermap))
@@ -449,8 +449,9 @@ EXPORT_SYMBOL_IF_KUNIT(mermap_get_reserved);
  *
  * After this the address faults, and the task can migrate again.
  *
- * Nothing happens if @alloc is NULL. Nothing happens, with a warning, if it is
- * not a window of this CPU, or the mm is not loaded.
+ * Nothing happens if @alloc is NULL, but a warning with CONFIG_DEBUG_VM. Nothing
+ * happens, with a warning, if it is not a window of this CPU, or the mm is not
+ * loaded.
  *
  * Context: As for the function that made the window. Does not sleep.
  */

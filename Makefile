@@ -17,7 +17,7 @@ help:
 	'' \
 	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
 	'  make check             all tests (45 min; again: what has not passed with the same tree); the last line counts them' \
-	'  make check T=NAME      just a topic or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
+	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
 	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
@@ -62,7 +62,7 @@ demo: setup-kernel tree rootfs
 shell: setup-kernel tree rootfs kselftest
 	@$(W)/shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
-check: setup-kernel setup-lint setup-mbox tree rootfs kselftest
+check: setup-kernel setup-lint setup-mbox $(if $(T),setup-check-full) tree rootfs kselftest
 	@$(W)/check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
 
 check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest

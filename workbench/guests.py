@@ -9,8 +9,8 @@ a tar archive through a virtio port; a guest that dies leaves none, which is a f
 import os
 import re
 import shutil
-import signal
 import subprocess
+import threading
 import time
 from dataclasses import dataclass, field
 
@@ -167,15 +167,15 @@ def watch(words, console, timeout, echo):
     """
     with open(console, "wb") as sink, subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                                        stderr=subprocess.STDOUT) as machine:
-        signal.signal(signal.SIGALRM, lambda *_: machine.kill())
-        signal.alarm(timeout)
+        end = threading.Timer(timeout, machine.kill)
+        end.start()
         started = time.time()
         for line in machine.stdout:
             sink.write(line)
             if echo and line.startswith(echo):
                 print(line[len(echo):].decode(errors="replace").rstrip(), flush=True)
         machine.wait()
-        signal.alarm(0)
+        end.cancel()
     return time.time() - started < timeout
 
 

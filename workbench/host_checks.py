@@ -172,8 +172,8 @@ CHECKS = [
     ("static", "workbench", static_checks.sparse_and_warnings, False),
     ("off", "workbench", object_code, False),
     ("bench", "workbench", benchmarks.short_cases, False),
-    ("bisect", "workbench", bisecting.every_prefix, True),
-    ("arches", "workbench", other_architectures, True),
+    ("bisect", "series", bisecting.every_prefix, True),
+    ("arches", "series", other_architectures, True),
     *((name, "unmapped" if name in KUNIT_PAE else "page-owner", functools.partial(kunit_py, name), True)
       for name in KUNIT_PY),
 ]

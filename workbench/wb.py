@@ -22,8 +22,8 @@ def elapsed():
 
 
 def say(text):
-    """One line of progress: the elapsed time and what happens next."""
-    print(f"[{elapsed():>6}] {text}", flush=True)
+    """One line of progress: the elapsed time and what happens next; one write, since several guests may run at once."""
+    print(f"[{elapsed():>6}] {text}\n", end="", flush=True)
 
 
 def die(text, log=None):

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a run remembers: only what passed, and only for the same state."""
 
+import functools
 import importlib.machinery
 import importlib.util
 import tempfile
+import threading
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -52,6 +54,53 @@ class Remembered(unittest.TestCase):
         self.assertEqual(check.Progress(True, False).earlier(self.suite), [])
         check.Progress(True, False).note(self.suite, GOOD)
         self.assertEqual(check.Progress(False, False).earlier(self.suite), [])
+
+
+class Wanted(unittest.TestCase):
+    SUITES = [check.Suite("one default", "a", None), check.Suite("one debug", "a", None),
+              check.Suite("long debug", "a", None, full=True), check.Suite("two", "b", None)]
+
+    def wanted(self, names, full=False):
+        return [suite.name for suite in self.SUITES if suite.wanted(names, full)]
+
+    def test_nothing_named(self):
+        self.assertEqual(self.wanted([]), ["one default", "one debug", "two"])
+        self.assertEqual(self.wanted([], full=True), [suite.name for suite in self.SUITES])
+
+    def test_a_topic_is_run_whole(self):
+        self.assertEqual(self.wanted(["a"]), ["one default", "one debug", "long debug"])
+
+    def test_a_suite_with_and_without_its_config(self):
+        self.assertEqual(self.wanted(["one"]), ["one default", "one debug"])
+        self.assertEqual(self.wanted(["one debug", "two"]), ["one debug", "two"])
+
+
+class SideBySide(unittest.TestCase):
+    """Guests run at once after the host checks and the kernels; results stay in the order of the suites."""
+
+    def run_all(self, build, boot):
+        suites = [check.Suite("slow", "a", functools.partial(boot, "slow"), config="c"), check.Suite("host", "a", lambda: GOOD),
+                  check.Suite("quick", "a", functools.partial(boot, "quick"), config="c")]
+        with mock.patch.object(check, "built_kernel", build), mock.patch.object(check, "guests_at_once", lambda: 2), \
+                mock.patch.object(check, "report"), mock.patch.object(wb, "say"):
+            return check.run_all(suites, check.Progress(False, False), False)
+
+    def test_two_are_there_at_once_and_the_order_stays(self):
+        both = threading.Barrier(2, timeout=20)
+
+        def boot(name):
+            both.wait()
+            return [Case(name, "passed")]
+
+        results = self.run_all(mock.Mock(), boot)
+        self.assertEqual([name for name, _ in results], ["slow", "host", "host", "quick"])
+        self.assertEqual({case.status for name, case in results if name != "host"}, {"passed"})
+
+    def test_a_kernel_that_does_not_build_fails_its_suites_alone(self):
+        build = mock.Mock(side_effect=SystemExit)
+        results = self.run_all(build, lambda name: build())
+        self.assertEqual([case.status for name, case in results if name != "host"], ["failed", "failed"])
+        self.assertEqual([case for name, case in results if name == "host"], GOOD)
 
 
 if __name__ == "__main__":

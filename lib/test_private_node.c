@@ -89,7 +89,8 @@ static ssize_t alloc_write(struct file *file, const char __user *buf,
 			   size_t len, loff_t *ppos)
 {
 	/* Movable, since that is the zone that private memory has. */
-	gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+	gfp_t gfp = GFP_KERNEL | __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NORETRY |
+		    __GFP_NOWARN;
 	unsigned int i;
 	struct request req;
 	struct page *page;

@@ -56,6 +56,17 @@ void __private_zonelists_build(pg_data_t *pgdat);
 gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
 			    unsigned int alloc_flags);
 nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask);
+void private_node_close(int nid, bool closed);
+bool private_zone_closed(const struct zone *zone);
+bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
+			  const nodemask_t *nodemask);
+struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
+				  nodemask_t *nodemask,
+				  unsigned int alloc_flags);
+
+/* The request has the key, and has not been through private_alloc_frozen(). */
+#define private_unconfined(gfp, alloc_flags)				\
+	(unlikely((gfp) & __GFP_PRIVATE) && !((alloc_flags) & ALLOC_CONFINED))
 
 /**
  * private_zonelists_build - build the lists that only __GFP_PRIVATE reaches
@@ -195,6 +206,25 @@ static inline void private_zonelists_build(pg_data_t *pgdat) {}
 
 /* A macro, as to take the address of the nodemask changes the caller's code. */
 #define private_confine(gfp, nid, nodemask, alloc_flags)	(gfp)
+#define private_unconfined(gfp, alloc_flags)			false
+
+static inline struct page *private_alloc_frozen(gfp_t gfp, unsigned int order,
+						int nid, nodemask_t *nodemask,
+						unsigned int alloc_flags)
+{
+	return NULL;
+}
+
+static inline bool private_zone_closed(const struct zone *zone)
+{
+	return false;
+}
+
+static inline bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
+					const nodemask_t *nodemask)
+{
+	return true;
+}
 
 static inline int private_node_check_add(int nid)
 {

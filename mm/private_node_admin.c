@@ -19,6 +19,7 @@
 #include <linux/vmstat.h>
 
 #include "page_alloc.h"
+#include "private_node.h"
 
 static const char * const private_feature_names[] = {
 	[const_ilog2(PRIVATE_NODE_USER)] = "user",
@@ -109,8 +110,17 @@ int private_node_remove_idle_memory(struct private_node *pn,
 				    const struct range *ranges,
 				    unsigned int nr_ranges)
 {
-	if (!private_node_is_idle(private_node_nid(pn)))
-		return -EBUSY;
-	return private_node_remove_memory(pn, ranges, nr_ranges);
+	const int nid = private_node_nid(pn);
+	int ret = -EBUSY;
+
+	/*
+	 * Or a page that is taken when the answer has been given could keep
+	 * offline_pages() waiting, perhaps in a thread that gets no signals.
+	 */
+	private_node_close(nid, true);
+	if (private_node_is_idle(nid))
+		ret = private_node_remove_memory(pn, ranges, nr_ranges);
+	private_node_close(nid, false);
+	return ret;
 }
 EXPORT_SYMBOL_GPL(private_node_remove_idle_memory);

@@ -11,7 +11,9 @@
  *
  * Ordinary nodes are in PRIVATE so that one walk serves a nodemask that has
  * both kinds. As it has the private nodes of all owners, nothing walks it
- * without a nodemask, which is what private_confine() is for.
+ * without a nodemask, which is what private_confine() is for; and because lists
+ * are rewritten while they are walked, pages are looked at before they are
+ * given away, see private_alloc_frozen().
  *
  * The lists are allocated when memory is added to a private node for the first
  * time, hence a kernel without private nodes pays a pointer. They are never
@@ -25,13 +27,16 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/bug.h>
+#include <linux/cpuset.h>
 #include <linux/gfp.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/preempt.h>
 #include <linux/private_node.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
 
+#include "internal.h"
 #include "page_alloc.h"
 #include "private_node.h"
 
@@ -189,7 +194,7 @@ int private_zonelists_alloc(void)
  *
  * Context: Any.
  * Return: the list. As long as no private node has ever had memory, it is that
- * of a request without the key.
+ * of a request without the key, which has no zone that the nodemask could want.
  */
 struct zonelist *private_node_zonelist(int nid, gfp_t flags)
 {
@@ -212,8 +217,7 @@ gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
 {
 	const gfp_t ordinary = gfp & ~__GFP_PRIVATE;
 
-	if (!private_zonelists_get() || (alloc_flags & ALLOC_NOLOCK) ||
-	    !private_named(nid, nodemask))
+	if ((alloc_flags & ALLOC_NOLOCK) || !private_named(nid, nodemask))
 		return ordinary;
 
 	/* It would loop for ever: nobody makes memory of an owner free. */
@@ -225,6 +229,8 @@ gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
 
 nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask)
 {
+	struct private_zonelists *zl = private_zonelists_get();
+
 	if (!(gfp & __GFP_PRIVATE)) {
 		/* Ordinary after all. With no ordinary node it could but fail. */
 		if (nodemask && (gfp & __GFP_NOFAIL) &&
@@ -233,6 +239,103 @@ nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask)
 		return nodemask;
 	}
 
-	/* The key was kept, hence the lists are there. */
-	return nodemask ?: &private_zonelists_get()[nid].self;
+	if (nodemask)
+		return nodemask;
+	/* No node of the mask has memory if there are no lists. */
+	return zl ? &zl[nid].self : &private_nodes_mask;
+}
+
+/*
+ * Nodes that give no pages, because their memory is about to be removed. An
+ * owner does one thing at a time with its node, and bits are set atomically.
+ */
+static nodemask_t private_closed_nodes;
+
+void private_node_close(int nid, bool closed)
+{
+	if (closed)
+		node_set(nid, private_closed_nodes);
+	else
+		node_clear(nid, private_closed_nodes);
+	/*
+	 * A page that has been taken is seen now, or whoever took it sees that
+	 * the node is closed. Pairs with smp_mb() in private_zone_closed().
+	 */
+	smp_mb();
+}
+
+bool private_zone_closed(const struct zone *zone)
+{
+	/* Pairs with smp_mb() in private_node_close() */
+	smp_mb();
+	return node_isset(zone_to_nid(zone), private_closed_nodes);
+}
+
+bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
+			  const nodemask_t *nodemask)
+{
+	KUNIT_STATIC_STUB_REDIRECT(private_zone_allowed, zone, gfp, nodemask);
+
+	return zone_idx(zone) <= gfp_zone(gfp) &&
+	       node_isset(zone_to_nid(zone), *nodemask) &&
+	       !private_zone_closed(zone);
+}
+
+/*
+ * The nodes of @nodemask that the request may have pages of now, if any. A user
+ * (__GFP_HARDWALL) needs permission for a private node, in whatever state the
+ * task is. An owner in the kernel is not bound by the cpuset of the task that
+ * it happens to run in.
+ */
+static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
+			       const nodemask_t *nodemask)
+{
+	nodes_andnot(*open, *nodemask, private_closed_nodes);
+	if (cpusets_enabled() && (gfp & __GFP_HARDWALL) && !in_interrupt()) {
+		nodemask_t refused;
+
+		nodes_andnot(refused, private_nodes_mask,
+			     cpuset_current_mems_allowed);
+		nodes_andnot(*open, *open, refused);
+	}
+	return !nodes_empty(*open);
+}
+
+/**
+ * private_alloc_frozen - allocate pages with __GFP_PRIVATE
+ * @gfp: flags, with that
+ * @order: of the pages
+ * @nid: the node that the request prefers
+ * @nodemask: the nodes it may use, or NULL
+ * @alloc_flags: ALLOC_* flags, as __alloc_frozen_pages_noprof() has them
+ *
+ * The walk of a zonelist reads an entry to compare it with the nodemask, and
+ * reads it again to use it. In between, memory that comes or goes can have put
+ * another zone there. Ordinary requests can live with a page of that. Here it
+ * could be another owner's, so it is given back, and the lists are walked as
+ * they are now.
+ *
+ * Context: As __alloc_frozen_pages_noprof().
+ * Return: a page of a node that was named, or NULL. Ordinary memory if no
+ * private node was named.
+ */
+struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
+				  nodemask_t *nodemask, unsigned int alloc_flags)
+{
+	struct page *page;
+	nodemask_t open;
+
+	gfp = private_confine(gfp, nid, &nodemask, alloc_flags);
+	if (!(gfp & __GFP_PRIVATE))
+		return __alloc_frozen_pages_noprof(gfp, order, nid, nodemask,
+						   alloc_flags);
+
+	while (private_open_nodes(&open, gfp, nodemask)) {
+		page = __alloc_frozen_pages_noprof(gfp, order, nid, &open,
+						   alloc_flags | ALLOC_CONFINED);
+		if (!page || private_zone_allowed(page_zone(page), gfp, &open))
+			return page;
+		free_frozen_pages(page, order);
+	}
+	return NULL;
 }

@@ -45,7 +45,7 @@ int private_node_print_features(char *buf, size_t size, unsigned long features);
  *
  * As private_node_remove_memory(), but fails at once if memory of the node is
  * online and a page of it is in use. Memory that is offline is just removed.
- * A page that somebody takes while this runs is migrated, as there.
+ * While this runs, requests for memory of the node fail.
  *
  * Context: Process, may sleep. Takes device_hotplug_lock.
  * Return: as private_node_remove_memory(); -EBUSY: a page is in use.

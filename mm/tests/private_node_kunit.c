@@ -55,6 +55,7 @@
 #define NR_BLOCKS	2
 #define GFP_TRY		(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN)
 #define GFP_KEY		(GFP_TRY | __GFP_PRIVATE)
+#define GFP_OWNER	(GFP_KERNEL | __GFP_NOWARN | __GFP_PRIVATE)
 
 static unsigned long long memory[NR_OWNERS];
 static int nr_memory;
@@ -384,6 +385,54 @@ static void claims_and_releases(struct kunit *test)
 	a->desc.features = 0;
 	claim(test, 0);
 	KUNIT_EXPECT_EQ(test, private_node_features(a->nid), 0);
+}
+
+/* Where a request gets its page from, which goes back, or NUMA_NO_NODE */
+static int nid_of_request(gfp_t gfp, int nid, nodemask_t *nodemask)
+{
+	struct page *page = __alloc_pages(gfp, 0, nid, nodemask, ALLOC_DEFAULT);
+
+	if (!page)
+		return NUMA_NO_NODE;
+	nid = page_to_nid(page);
+	__free_page(page);
+	return nid;
+}
+
+/* That nothing has been plugged yet does not make a request ordinary. */
+static void nothing_before_memory_has_come(struct kunit *test)
+{
+	static const gfp_t flags[] = {
+		GFP_KEY, GFP_KEY | __GFP_THISNODE, GFP_OWNER, GFP_OWNER | __GFP_MEMALLOC,
+		GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
+	};
+	struct fixture *f = test->priv;
+	nodemask_t own, mixed;
+	int i, nid;
+
+	require_memory(test);
+	nid = f->owners[0].nid;
+	if (private_node_zonelist(nid, 0) != NODE_DATA(nid)->node_zonelists)
+		kunit_skip(test, "needs a boot in which no private node has had memory");
+
+	claim(test, 0);
+	own = nodemask_of_node(nid);
+	mixed = own;
+	node_set(f->ordinary, mixed);
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, NULL),
+				    NUMA_NO_NODE, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, &own),
+				    NUMA_NO_NODE, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &own),
+				    NUMA_NO_NODE, "case %d", i);
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &mixed),
+				    f->ordinary, "case %d", i);
+	}
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_EXPECT_NULL(test, alloc_contig_pages(2, GFP_OWNER, nid, NULL));
+	KUNIT_EXPECT_NULL(test, alloc_contig_pages(2, GFP_OWNER, nid, &own));
+#endif
 }
 
 static void changes_features_without_memory(struct kunit *test)
@@ -1870,26 +1919,6 @@ static void works_in_interrupts(struct kunit *test)
 	}
 }
 
-/* With a nodemask of both kinds, the nearer is tried first whatever kswapd does. */
-static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	nodemask_t mask = nodemask_of_node(f->ordinary);
-	struct page *page;
-	int i;
-
-	plug_all(test);
-	node_set(f->owners[0].nid, mask);
-	for (i = 0; i < 2; i++) {
-		const int nid = i ? f->ordinary : f->owners[0].nid;
-
-		page = __alloc_pages(GFP_KEY, 0, nid, &mask, ALLOC_DEFAULT);
-		KUNIT_ASSERT_NOT_NULL(test, page);
-		KUNIT_EXPECT_EQ(test, page_to_nid(page), nid);
-		__free_page(page);
-	}
-}
-
 #ifdef CONFIG_CPUSETS
 static void cpusets_off(void *unused)
 {
@@ -1910,13 +1939,113 @@ static void cpusets_on(struct kunit *test)
 static void cpusets_on(struct kunit *test) {}
 #endif
 
+/* With a nodemask of both kinds, the nearer is tried first whatever kswapd does. */
+static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	nodemask_t mask = nodemask_of_node(f->ordinary);
+	int own;
+
+	plug_all(test);
+	own = f->owners[0].nid;
+	node_set(own, mask);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, own, &mask), own);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, f->ordinary, &mask), f->ordinary);
+
+	/* Cpusets are not for owners in the kernel. */
+	cpusets_on(test);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, own, &mask), own);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, f->ordinary, &mask), f->ordinary);
+}
+
+static int refusals;
+static int closes_nid = NUMA_NO_NODE;
+
+static bool refuse(const struct zone *zone, gfp_t gfp, const nodemask_t *nodemask)
+{
+	if (closes_nid != NUMA_NO_NODE)
+		private_node_close(closes_nid, true);
+	return refusals-- <= 0;
+}
+
+/* Zonelists are rewritten while requests walk them: what they find is looked at. */
+static void pages_of_a_rewritten_list_go_back(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct zone *movable, *ordinary;
+	nodemask_t own;
+	int nid;
+
+	plug_all(test);
+	nid = f->owners[0].nid;
+	own = nodemask_of_node(nid);
+	movable = movable_of(nid);
+	ordinary = &NODE_DATA(f->ordinary)->node_zones[ZONE_NORMAL];
+	KUNIT_EXPECT_TRUE(test, private_zone_allowed(movable, GFP_KEY, &own));
+	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable, GFP_OWNER, &own));
+	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable_of(f->owners[1].nid),
+						      GFP_KEY, &own));
+	KUNIT_EXPECT_FALSE(test, private_zone_allowed(ordinary, GFP_KEY, &own));
+
+	refusals = 3;
+	kunit_activate_static_stub(test, private_zone_allowed, refuse);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
+	kunit_deactivate_static_stub(test, private_zone_allowed);
+	KUNIT_EXPECT_EQ(test, refusals, -1);
+	expect_all_free(test, nid);
+}
+
+static void open_again(void *unused)
+{
+	private_node_close(closes_nid, false);
+	closes_nid = NUMA_NO_NODE;
+}
+
+/* Nor can a page be taken from under private_node_remove_idle_memory(). */
+static void closed_nodes_give_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	nodemask_t own, mixed;
+	int nid;
+
+	plug_all(test);
+	nid = f->owners[0].nid;
+	own = nodemask_of_node(nid);
+	mixed = own;
+	node_set(f->ordinary, mixed);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, open_again, NULL), 0);
+
+	/* It is closed when the page has been found already. */
+	closes_nid = nid;
+	refusals = 1;
+	kunit_activate_static_stub(test, private_zone_allowed, refuse);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
+	kunit_deactivate_static_stub(test, private_zone_allowed);
+	KUNIT_EXPECT_EQ(test, refusals, 0);
+	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable_of(nid), GFP_KEY, &own));
+
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, nid, &own), NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, &mixed), f->ordinary);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, f->owners[1].nid, NULL),
+			f->owners[1].nid);
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_EXPECT_NULL(test, alloc_contig_pages(2, GFP_OWNER, nid, NULL));
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(movable_of(nid)->zone_start_pfn,
+						 movable_of(nid)->zone_start_pfn + 2,
+						 ACR_FLAGS_NONE, GFP_OWNER), -EBUSY);
+#endif
+	private_node_close(nid, false);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
+	expect_all_free(test, nid);
+}
+
 #ifdef CONFIG_CPUSETS
 /* Users need the node in their cpuset, an owner in the kernel does not. */
 static void hardwall_needs_permission(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	nodemask_t allowed = current->mems_allowed;
-	struct page *page;
+	unsigned int noreclaim;
 	int nid;
 
 	plug_all(test);
@@ -1924,26 +2053,21 @@ static void hardwall_needs_permission(struct kunit *test)
 	cpusets_on(test);
 	KUNIT_ASSERT_FALSE(test, node_isset(nid, allowed));
 
-	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
-	KUNIT_EXPECT_NULL(test, page);
-	if (page)
-		__free_page(page);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY | __GFP_MEMALLOC, nid, NULL),
+			NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_ATOMIC | __GFP_HARDWALL | __GFP_NOWARN |
+					     __GFP_PRIVATE, nid, NULL), NUMA_NO_NODE);
 	current->flags |= PF_EXITING;
-	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
 	current->flags &= ~PF_EXITING;
-	KUNIT_EXPECT_NULL(test, page);
-	if (page)
-		__free_page(page);
-	page = __alloc_pages(GFP_KERNEL | __GFP_PRIVATE, 0, nid, NULL, ALLOC_DEFAULT);
-	KUNIT_EXPECT_NOT_NULL(test, page);
-	if (page)
-		__free_page(page);
+	noreclaim = memalloc_noreclaim_save();
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
+	memalloc_noreclaim_restore(noreclaim);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, nid, NULL), nid);
 
 	node_set(nid, current->mems_allowed);
-	page = __alloc_pages(GFP_KEY, 0, nid, NULL, ALLOC_DEFAULT);
-	KUNIT_EXPECT_NOT_NULL(test, page);
-	if (page)
-		__free_page(page);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
 	current->mems_allowed = allowed;
 }
 #endif
@@ -2347,6 +2471,7 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(refuses_bad_descriptions),
 	KUNIT_CASE(refuses_bad_nodes),
 	KUNIT_CASE(claims_and_releases),
+	KUNIT_CASE(nothing_before_memory_has_come),
 #ifdef CONFIG_FAULT_INJECTION
 	/* The first to plug anything, for the zonelists are allocated just once. */
 	KUNIT_CASE_SLOW(any_allocation_of_a_plug_may_fail),
@@ -2375,6 +2500,8 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE_SLOW(exhaustion_stays_with_the_owner),
 	KUNIT_CASE(works_in_interrupts),
 	KUNIT_CASE(mixed_nodemask_prefers_the_nearer),
+	KUNIT_CASE(pages_of_a_rewritten_list_go_back),
+	KUNIT_CASE(closed_nodes_give_nothing),
 #ifdef CONFIG_CPUSETS
 	KUNIT_CASE(hardwall_needs_permission),
 #endif

@@ -183,6 +183,7 @@ static const struct {
 	{ "hotplug", cmd_hotplug },
 	{ "secret", cmd_secret },
 	{ "owner", cmd_owner },
+	{ "mermap", cmd_mermap },
 	{ "populate", cmd_populate },
 	{ "bystander", cmd_bystander },
 	{ "scaling", cmd_scaling },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Programs whose instructions are counted: faults, fork, memory hotplug, secret memory, page_owner. */
+/* Programs whose instructions are counted: faults, fork, memory hotplug, secret memory, page_owner, the mermap. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -356,5 +356,28 @@ int cmd_owner(int argc, char **argv)
 		print_sample("foreign_blocks", (node1.end - node1.first) / BLOCK_PAGES, both > hole ? both - hole : 0);
 	}
 	close(fd);
+	return 0;
+}
+
+/* The mermap is not for modules, so CONFIG_MERMAP_TEST counts in the kernel. A nanosecond is an instruction there, too. */
+int cmd_mermap(int argc, char **argv)
+{
+	const char *path = "/sys/kernel/debug/mermap_test/bench";
+	unsigned long value, nothing = 0;
+	FILE *file = fopen(path, "r");
+	char name[32];
+	int lines = 0;
+
+	if (!file)
+		die("%s: %s", path, strerror(errno));
+	while (fscanf(file, "%31s %lu", name, &value) == 2) {
+		if (lines++)
+			print_sample(name, 1, value - nothing);
+		else
+			nothing = value;
+	}
+	if (ferror(file) || lines < 2)
+		die("%s: cannot be read", path);
+	fclose(file);
 	return 0;
 }

@@ -11,7 +11,7 @@
  * mermap_mm_flush().
  *
  * The architecture gives the address range, the page tables, the invalidation
- * and the protection, see asm/mermap.h.
+ * and the protection, see asm/mermap.h and asm/mermap_ops.h.
  *
  * Locking: mermap->lock to set up an mm, and no locks after that, see struct
  * mermap_cpu. Tables and structures are freed with the mm_struct, so that a
@@ -29,6 +29,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
+#include <asm/mermap_ops.h>
 #include <asm/tlbflush.h>
 
 #include <kunit/visibility.h>
@@ -376,8 +377,9 @@ void __mermap_put(struct mm_struct *mm, struct mermap_alloc *alloc)
 	arch_mermap_flush(addr, nr);
 	mermap_debug_put(m, c, first, nr);
 	/*
-	 * Who sees the new epoch sees the clear entries. Pairs with the
-	 * smp_mb() in mermap_mm_flush().
+	 * Who sees the new epoch sees the clear entries, and the time of
+	 * mermap_debug_put(). Pairs with smp_mb() and smp_rmb() in
+	 * mermap_mm_flush().
 	 */
 	smp_mb__before_atomic();
 	atomic64_inc(&c->epoch);
@@ -498,12 +500,20 @@ void mermap_mm_flush(struct mm_struct *mm)
 		epoch += atomic64_read(&per_cpu_ptr(m->cpu, cpu)->epoch);
 	if (epoch == flushed)
 		return;
+
+	/*
+	 * Who sees the epoch of a window sees the time when it ended, too. Pairs
+	 * with smp_mb__before_atomic() in __mermap_put().
+	 */
+	smp_rmb();
 	seq = mermap_debug_seq();
 
 	/* Pairs with smp_mb__before_atomic() in __mermap_put(). */
 	smp_mb();
 	flush_tlb_mm(mm);
 
+	/* First: who relies on m->flushed frees pages. */
+	mermap_debug_flushed(m, seq);
 	/*
 	 * Keep the greatest sum: with a smaller one the next flush would be for
 	 * nothing. Pairs with atomic64_read_acquire() above.
@@ -511,6 +521,5 @@ void mermap_mm_flush(struct mm_struct *mm)
 	while (flushed < epoch &&
 	       !atomic64_try_cmpxchg_release(&m->flushed, &flushed, epoch))
 		;
-	mermap_debug_flushed(m, seq);
 }
 EXPORT_SYMBOL_IF_KUNIT(mermap_mm_flush);

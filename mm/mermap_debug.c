@@ -48,9 +48,24 @@ struct page_ext_operations mermap_debug_ops = {
 
 int mermap_debug_create(struct mermap *m)
 {
-	atomic64_set(&m->flushed_seq, mermap_debug_seq());
+	int err;
 
-	return xa_alloc(&mermap_ids, &m->id, m, xa_limit_32b, GFP_KERNEL);
+	/* An id that nobody finds yet. */
+	err = xa_alloc(&mermap_ids, &m->id, NULL, xa_limit_32b, GFP_KERNEL);
+	if (err)
+		return err;
+
+	/*
+	 * Whoever had it before has ended all windows, and that was before the
+	 * id was free. Read the time after that, and before records are compared
+	 * with it. The xarray's lock orders both.
+	 */
+	atomic64_set(&m->flushed_seq, mermap_debug_seq());
+	err = xa_err(xa_store(&mermap_ids, m->id, m, GFP_KERNEL));
+	if (err)
+		xa_erase(&mermap_ids, m->id);
+
+	return err;
 }
 
 void mermap_debug_free(struct mermap *m)

@@ -4,8 +4,8 @@
  * tools/testing/selftests/mm/mermap.c and to look at. In debugfs, mermap_test/:
  *
  * prepare      a write prepares the writer's mm
- * state        a read says whether the reader's mm is prepared, and what its
- *              page tables take
+ * state        a read says whether the reader's mm is prepared, what its page
+ *              tables take, and where its windows and its LDT can be
  * stress       writing N makes and verifies N windows of random size and place
  * page_tables  a read shows the kernel's page tables of the reader while there
  *              are windows
@@ -28,6 +28,8 @@
 #include <linux/seq_file.h>
 #include <linux/vmalloc.h>
 
+#include <asm/pgtable_areas.h>
+
 #define TEST_ORDER	4
 #define TEST_PAGES	BIT(TEST_ORDER)
 
@@ -47,6 +49,9 @@ static int state_show(struct seq_file *m, void *v)
 	seq_printf(m, "prepared %d\n", mermap_ready(mm));
 	seq_printf(m, "mm_local %d\n", mm_flags_test(MMF_MM_LOCAL, mm));
 	seq_printf(m, "pgtables %lu\n", mm_pgtables_bytes(mm));
+	seq_printf(m, "windows 0x%lx-0x%lx\n", mermap_cpu_base(0),
+		   mermap_cpu_end(nr_cpu_ids - 1));
+	seq_printf(m, "ldt 0x%lx-0x%lx\n", LDT_BASE_ADDR, LDT_END_ADDR);
 
 	return 0;
 }

@@ -22,6 +22,10 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#ifdef CONFIG_X86
+#include <asm/mm_local.h>
+#endif
+
 #include "../mermap.h"
 
 #define MAX_ORDER_USED	6
@@ -373,6 +377,15 @@ static void alias(struct kunit *test)
  * Room
  */
 
+static void put_all(struct mermap_alloc **allocs)
+{
+	unsigned int i;
+
+	for (i = 0; i < max_pages(); i++)
+		if (allocs[i])
+			mermap_put(allocs[i]);
+}
+
 /* All pages can be taken, one more is refused, and any that is freed is found. */
 static void exhaustion(struct kunit *test)
 {
@@ -405,9 +418,7 @@ static void exhaustion(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, i, 1000);
 
-	for (i = 0; i < max_pages(); i++)
-		if (allocs[i])
-			mermap_put(allocs[i]);
+	put_all(allocs);
 	migrate_enable();
 	expect_idle(test, mm);
 }
@@ -420,29 +431,29 @@ static void fragmentation(struct kunit *test)
 	struct page *page = new_pages(test, 2);
 	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
 	unsigned int i;
+	void *hole;
 
 	migrate_disable();
 	for (i = 0; i < max_pages(); i++)
 		allocs[i] = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
 
 	/* Holes of one page, and then one of three. */
-	for (i = 0; i < max_pages() - 1; i += 2)
+	hole = mermap_addr(allocs[2]);
+	for (i = 0; i < max_pages() - 1; i += 2) {
 		mermap_put(allocs[i]);
+		allocs[i] = NULL;
+	}
 	KUNIT_EXPECT_NULL(test, mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL));
 	mermap_put(allocs[3]);
 	KUNIT_EXPECT_NULL(test, mermap_get(page, 4 * PAGE_SIZE, PAGE_KERNEL));
 	three = mermap_get(page, 3 * PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_EXPECT_PTR_EQ(test, mermap_addr(three), mermap_addr(allocs[2]));
+	KUNIT_EXPECT_PTR_EQ(test, mermap_addr(three), hole);
 	two = mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL);
 	KUNIT_EXPECT_NULL(test, two);
 	if (three)
 		mermap_put(three);
 	allocs[3] = NULL;
-	for (i = 1; i < max_pages(); i += 2)
-		if (allocs[i])
-			mermap_put(allocs[i]);
-	if (max_pages() % 2)
-		mermap_put(allocs[max_pages() - 1]);
+	put_all(allocs);
 	migrate_enable();
 	expect_idle(test, mm);
 }
@@ -482,9 +493,7 @@ static void reserved(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, second);
 	KUNIT_EXPECT_EQ(test, good, PAGE_SIZE / 4);
 
-	for (i = 0; i < max_pages(); i++)
-		if (allocs[i])
-			mermap_put(allocs[i]);
+	put_all(allocs);
 	migrate_enable();
 	expect_idle(test, mm);
 }
@@ -628,6 +637,37 @@ static void mm_not_loaded(struct kunit *test)
 	expect_idle(test, mm);
 }
 
+/*
+ * Nor has an mm that a kernel thread is done with, but whose page tables are
+ * loaded still: a flush from elsewhere can unload them at any time.
+ */
+static void mm_loaded_lazily(struct kunit *test)
+{
+	struct page *page = new_pages(test, 0);
+	struct mm_struct *mm = new_mm(test);
+	struct mermap_alloc *alloc, *reserved;
+	unsigned long flags;
+
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(mm), 0);
+
+	preempt_disable();
+	kthread_use_mm(mm);
+	kthread_unuse_mm(mm);
+	alloc = __mermap_get(mm, page, PAGE_SIZE, PAGE_KERNEL);
+	if (alloc)
+		__mermap_put(mm, alloc);
+	local_irq_save(flags);
+	reserved = __mermap_get_reserved(mm, page, PAGE_KERNEL);
+	if (reserved)
+		__mermap_put(mm, reserved);
+	local_irq_restore(flags);
+	preempt_enable();
+
+	mermap_mm_flush(mm);
+	KUNIT_EXPECT_NULL(test, alloc);
+	KUNIT_EXPECT_NULL(test, reserved);
+}
+
 static void irqs_off(struct kunit *test)
 {
 	struct page *page = new_pages(test, 0);
@@ -691,6 +731,14 @@ static void bad_put(struct kunit *test)
  * The life of an mm
  */
 
+/* Free the page tables, which otherwise happens too late to look at @mm. */
+static void free_tables(struct mm_struct *mm)
+{
+#ifdef CONFIG_X86
+	mm_local_exit(mm);
+#endif
+}
+
 /* What is prepared is there, once, and is given back whole. */
 static void prepare_twice(struct kunit *test)
 {
@@ -728,6 +776,8 @@ static void prepare_twice(struct kunit *test)
 	mermap_mm_teardown(mm);
 	KUNIT_EXPECT_NULL(test, mm->mermap);
 	KUNIT_EXPECT_EQ(test, mm_pgtables_bytes(mm), after);
+	free_tables(mm);
+	KUNIT_EXPECT_EQ(test, mm_pgtables_bytes(mm), before);
 }
 
 #define NR_PREPARERS	4
@@ -829,12 +879,23 @@ static void prepare_race(struct kunit *test)
 /* An mm that was never used, and never exited, gives everything back. */
 static void never_ran(struct kunit *test)
 {
+	unsigned int cpu = cpumask_first(cpu_online_mask);
 	struct mm_struct *mm = mm_alloc();
+	struct page *table = NULL;
 
 	KUNIT_ASSERT_NOT_NULL(test, mm);
 	KUNIT_EXPECT_EQ(test, mermap_mm_prepare(mm), 0);
-	/* check_mm() reports tables that are left, which fails the boot. */
+	if (mm->mermap && per_cpu_ptr(mm->mermap->cpu, cpu)->ptes) {
+		table = virt_to_page(per_cpu_ptr(mm->mermap->cpu, cpu)->ptes);
+		get_page(table);
+	}
 	mmdrop(mm);
+
+	KUNIT_ASSERT_NOT_NULL(test, table);
+	/* Nobody else has it any more. */
+	KUNIT_EXPECT_EQ(test, page_ref_count(table), 1);
+	KUNIT_EXPECT_FALSE(test, PageTable(table));
+	put_page(table);
 }
 
 /* Windows of a CPU that came online later need another prepare. */
@@ -1254,6 +1315,7 @@ static struct kunit_case mermap_test_cases[] = {
 	KUNIT_CASE(no_mm),
 	KUNIT_CASE(unprepared_mm),
 	KUNIT_CASE(mm_not_loaded),
+	KUNIT_CASE(mm_loaded_lazily),
 	KUNIT_CASE(irqs_off),
 	KUNIT_CASE(bad_put),
 	KUNIT_CASE(prepare_twice),

@@ -24,6 +24,8 @@
 #include <asm/mm_local.h>
 #include <asm/pgtable_areas.h>
 
+#include <kunit/visibility.h>
+
 /**
  * mm_local_populate() - Allocate page tables in the mm-local region
  * @mm:    Whose page tables. The caller has a reference.
@@ -146,6 +148,7 @@ void __mm_local_exit(struct mm_struct *mm)
 	free_upper_tables(mm, pgd, true);
 	mm_flags_clear(MMF_MM_LOCAL, mm);
 }
+EXPORT_SYMBOL_IF_KUNIT(__mm_local_exit);
 
 #ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
 /**
@@ -205,5 +208,6 @@ void __mm_local_exit(struct mm_struct *mm)
 			(MM_LOCAL_END_ADDR - MM_LOCAL_BASE_ADDR) >> PMD_SHIFT);
 	mm_flags_clear(MMF_MM_LOCAL, mm);
 }
+EXPORT_SYMBOL_IF_KUNIT(__mm_local_exit);
 
 #endif /* CONFIG_X86_64 */

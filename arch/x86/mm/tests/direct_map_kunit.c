@@ -14,6 +14,7 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cc_platform.h>
 #include <linux/cpumask.h>
 #include <linux/fault-inject.h>
 #include <linux/gfp.h>
@@ -992,6 +993,8 @@ static int direct_map_test_init(struct kunit *test)
 		kunit_skip(test, "needs large pages, so no debug_pagealloc");
 	if (!direct_gbpages)
 		kunit_skip(test, "needs a CPU with 1G pages, and no nogbpages");
+	if (cc_platform_has(CC_ATTR_HOST_SEV_SNP))
+		kunit_skip(test, "nothing is collapsed on hosts of SEV-SNP guests");
 
 	test->priv = kunit_kzalloc(test, sizeof(struct direct_map_test), GFP_KERNEL);
 	return test->priv ? 0 : -ENOMEM;

@@ -23,6 +23,7 @@
 #include <linux/private_node.h>
 #include <linux/range.h>
 #include <linux/sched.h>
+#include <linux/slab.h>
 
 #include "private_node.h"
 
@@ -133,49 +134,70 @@ EXPORT_SYMBOL_GPL(private_node_add_memory);
 
 struct private_count {
 	int nid;
-	u64 size;
+	u64 size;	/* of all memory blocks */
+	u64 own;	/* of those of the node */
 };
 
 static int private_block_count(struct memory_block *mem, void *arg)
 {
 	struct private_count *count = arg;
 
+	count->size += memory_block_size_bytes();
 	if (mem->nid == count->nid)
-		count->size += memory_block_size_bytes();
+		count->own += memory_block_size_bytes();
 	return 0;
 }
 
-/* Are the ranges memory of the node, each block of them? */
-static int private_ranges_check_node(int nid, const struct range *ranges,
-				     unsigned int nr_ranges)
+/*
+ * Write to @plugged those of the ranges that are memory of the node, each block
+ * of them, and leave out those without any block. Returns how many there are,
+ * or -EINVAL if another range has blocks or if there is none.
+ *
+ * While somebody else may add memory where there is none, nobody but the owner
+ * removes what the node has: @plugged is good without device_hotplug_lock.
+ */
+static int private_ranges_of_node(int nid, const struct range *ranges,
+				  unsigned int nr_ranges, struct range *plugged)
 {
 	unsigned int i;
-	int ret = 0;
+	int nr = 0;
 
 	lock_device_hotplug();
-	for (i = 0; i < nr_ranges && !ret; i++) {
+	for (i = 0; i < nr_ranges; i++) {
 		struct private_count count = { .nid = nid };
 
 		walk_memory_blocks(ranges[i].start, range_len(&ranges[i]),
 				   &count, private_block_count);
-		if (count.size != range_len(&ranges[i]))
-			ret = -EINVAL;
+		if (!count.size)
+			continue;
+		if (count.own != range_len(&ranges[i])) {
+			nr = 0;
+			break;
+		}
+		plugged[nr++] = ranges[i];
 	}
 	unlock_device_hotplug();
-	return ret;
+	return nr ?: -EINVAL;
 }
 
 int private_node_remove_memory(struct private_node *pn,
 			       const struct range *ranges,
 			       unsigned int nr_ranges)
 {
+	struct range *plugged;
 	int ret;
 
 	ret = private_ranges_check(ranges, nr_ranges);
-	if (!ret)
-		ret = private_ranges_check_node(pn->nid, ranges, nr_ranges);
-	if (!ret)
-		ret = offline_and_remove_memory_ranges(ranges, nr_ranges);
+	if (ret)
+		return ret;
+
+	plugged = kmalloc_objs(*plugged, nr_ranges);
+	if (!plugged)
+		return -ENOMEM;
+	ret = private_ranges_of_node(pn->nid, ranges, nr_ranges, plugged);
+	if (ret > 0)
+		ret = offline_and_remove_memory_ranges(plugged, ret);
+	kfree(plugged);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(private_node_remove_memory);

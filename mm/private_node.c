@@ -46,6 +46,10 @@ EXPORT_SYMBOL_GPL(private_nodes_mask);
 /* As private_nodes_mask, one for each bit of PRIVATE_NODE_FEATURES */
 static nodemask_t private_feature_masks[const_ilog2(PRIVATE_NODE_FEATURES) + 1] __read_mostly;
 
+/* What boot decided: the reserved nodes and, as above, their features */
+static nodemask_t private_reserved_mask __ro_after_init;
+static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_masks)] __ro_after_init;
+
 /* All reserved and claimed nodes; protected by device_hotplug_lock */
 static LIST_HEAD(private_nodes);
 
@@ -63,32 +67,58 @@ static bool private_features_valid(unsigned long features)
 	       features & PRIVATE_NODE_RECLAIM;
 }
 
-static void private_features_set(int nid, unsigned long features)
+static void private_features_write(nodemask_t *masks, int nid,
+				   unsigned long features)
 {
 	int bit;
 
 	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
 		if (features & BIT(bit))
-			node_set(nid, private_feature_masks[bit]);
+			node_set(nid, masks[bit]);
 		else
-			node_clear(nid, private_feature_masks[bit]);
+			node_clear(nid, masks[bit]);
 	}
 }
 
-unsigned long private_node_features(int nid)
+static unsigned long private_features_read(const nodemask_t *masks, int nid)
 {
 	unsigned long features = 0;
 	int bit;
 
-	if (!node_is_private(nid))
-		return 0;
 	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
-		if (node_isset(nid, private_feature_masks[bit]))
+		if (node_isset(nid, masks[bit]))
 			features |= BIT(bit);
 	}
 	return features;
 }
+
+static void private_features_set(int nid, unsigned long features)
+{
+	private_features_write(private_feature_masks, nid, features);
+}
+
+unsigned long private_node_features(int nid)
+{
+	if (!node_is_private(nid))
+		return 0;
+	return private_features_read(private_feature_masks, nid);
+}
 EXPORT_SYMBOL_GPL(private_node_features);
+
+bool private_node_is_reserved(int nid)
+{
+	return nid >= 0 && nid < MAX_NUMNODES &&
+	       node_isset(nid, private_reserved_mask);
+}
+EXPORT_SYMBOL_GPL(private_node_is_reserved);
+
+unsigned long private_node_reserved_features(int nid)
+{
+	if (!private_node_is_reserved(nid))
+		return 0;
+	return private_features_read(private_reserved_feature_masks, nid);
+}
+EXPORT_SYMBOL_GPL(private_node_reserved_features);
 
 static bool private_name_valid(const char *name)
 {
@@ -169,9 +199,8 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc,
 		new = kzalloc_obj(*new);
 		if (!new)
 			return ERR_PTR(-ENOMEM);
+		/* If @nid is reserved, boot had no memory for the object. */
 		new->nid = nid;
-		/* Boot may have had no memory for the object. */
-		new->reserved = node_is_private(nid);
 		pn = new;
 	}
 
@@ -186,7 +215,10 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc,
 	pn->adistance = desc->adistance;
 	pn->ops = desc->ops;
 	pn->owner = desc->ops ? desc->owner : NULL;
-	private_features_set(nid, desc->features);
+	if (desc->keep_reserved_features && private_node_is_reserved(nid))
+		private_features_set(nid, private_node_reserved_features(nid));
+	else
+		private_features_set(nid, desc->features);
 
 	if (new)
 		list_add_tail(&new->list, &private_nodes);
@@ -236,7 +268,7 @@ EXPORT_SYMBOL_GPL(private_node_claim);
 /* Can @pn be had for memory at @hint? 2: its window has it, 1: pool, 0: no */
 static int private_node_rank(const struct private_node *pn, u64 hint)
 {
-	if (!pn->reserved || private_node_has_owner(pn) ||
+	if (!private_node_is_reserved(pn->nid) || private_node_has_owner(pn) ||
 	    private_node_has_memory(pn->nid) || private_node_has_cpus(pn->nid))
 		return 0;
 	if (!pn->window.end)
@@ -285,8 +317,9 @@ int private_node_release(struct private_node *pn)
 
 	pr_info("node %d is released by %s\n", pn->nid, pn->name);
 	owner = pn->owner;
-	if (pn->reserved) {
-		private_features_set(pn->nid, pn->reserved_features);
+	if (private_node_is_reserved(pn->nid)) {
+		private_features_set(pn->nid,
+				     private_node_reserved_features(pn->nid));
 		pn->name[0] = '\0';
 		pn->ops = NULL;
 		pn->owner = NULL;
@@ -386,15 +419,16 @@ static int __init private_nodes_init(void)
 			continue;
 		}
 
+		node_set(nid, private_reserved_mask);
+		private_features_write(private_reserved_feature_masks, nid,
+				       private_reservations[nid].features);
 		private_features_set(nid, private_reservations[nid].features);
 		/* Without an object the node is private, and not in the pool. */
 		pn = kzalloc_obj(*pn);
 		if (!pn)
 			continue;
 		pn->nid = nid;
-		pn->reserved = true;
 		pn->window = private_reservations[nid].window;
-		pn->reserved_features = private_reservations[nid].features;
 		list_add_tail(&pn->list, &private_nodes);
 	}
 

@@ -29,14 +29,10 @@ struct private_node {
 	/* In private_nodes, as long as the node is reserved or claimed */
 	struct list_head list;
 	int nid;
-	/* The node goes back to reserved, not to free, when it is released */
-	bool reserved;
 	/* The task that adds memory for the owner right now, or NULL */
 	struct task_struct *adder;
 	/* What a reserved node is meant for; empty for a node of the pool */
 	struct range window;
-	/* The features that a reserved node has without an owner */
-	unsigned long reserved_features;
 	/* Of the owner; empty name: there is none */
 	char name[PRIVATE_NODE_NAME_MAX + 1];
 	char res_name[sizeof("System RAM ()") + PRIVATE_NODE_NAME_MAX];

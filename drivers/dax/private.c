@@ -12,9 +12,13 @@
  * Lock order: struct dax_private::lock, then device_hotplug_lock (taken by the
  * registry of private nodes).
  */
+#include <linux/build_bug.h>
+#include <linux/cleanup.h>
+#include <linux/compiler.h>
 #include <linux/dax.h>
 #include <linux/device.h>
 #include <linux/ioport.h>
+#include <linux/limits.h>
 #include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/memory-tiers.h>
@@ -38,32 +42,40 @@
  */
 #define DAX_PRIVATE_ADISTANCE	(MEMTIER_ADISTANCE_DRAM * 5)
 
+/* Features that nobody has written */
+#define DAX_PRIVATE_UNSET	(-1)
+static_assert(PRIVATE_NODE_FEATURES <= INT_MAX);
+
 /**
  * struct dax_private - a dax device bound to this driver
- * @lock: makes reading or changing the settings, plugging and unplugging
- *	exclude each other, so that settings do not change under plugged memory
+ * @lock: makes changing the settings, plugging and unplugging exclude each
+ *	other, so that settings do not change under plugged memory. Unplugging
+ *	can take for ever, so nobody waits for it without being interruptible
  * @stuck: entry in dax_private_stuck, of memory that outlived its driver
  * @pn: the node while memory is plugged, NULL otherwise
+ * @nid: the node id of @pn, or NUMA_NO_NODE
  * @target_node: the node to claim, or NUMA_NO_NODE for a reserved one
- * @features: PRIVATE_NODE_* bits to claim it with
- * @features_set: somebody has written @features; if not, a reserved node keeps
- *	the features that it was reserved with
+ * @target_node_set: somebody has written @target_node, and means that one
+ * @features: PRIVATE_NODE_* bits to claim it with, or DAX_PRIVATE_UNSET: a
+ *	reserved node keeps the features that it was reserved with
  * @adistance: abstract distance to claim it with
  * @name: the device's name, for resources and as owner of the node
  * @ranges: the device's memory, whole memory blocks only
  * @nr_ranges: entries of @ranges and @res
  * @res: the requested resource of each range while memory is plugged
  *
- * Without @lock: probe and remove, when the attributes are not there, and
- * @name, @ranges and @nr_ranges, which are constant.
+ * Without @lock: probe and remove, when the attributes are not there; @name,
+ * @ranges and @nr_ranges, which are constant; and what attributes show, each of
+ * which is one int, written and read at once.
  */
 struct dax_private {
 	struct mutex lock;
 	struct list_head stuck;
 	struct private_node *pn;
+	int nid;
 	int target_node;
-	unsigned long features;
-	bool features_set;
+	bool target_node_set;
+	int features;
 	int adistance;
 	char *name;
 	struct range *ranges;
@@ -111,32 +123,52 @@ static int dax_private_request_regions(struct device *dev,
 	return 0;
 }
 
-static unsigned long dax_private_features(struct dax_private *priv)
+static void dax_private_set_node(struct dax_private *priv,
+				 struct private_node *pn)
 {
-	if (priv->features_set)
-		return priv->features;
-	return private_node_features(priv->target_node);
+	priv->pn = pn;
+	WRITE_ONCE(priv->nid, pn ? private_node_nid(pn) : NUMA_NO_NODE);
 }
 
-static int dax_private_plug(struct device *dev, struct dax_private *priv,
-			    bool any_reserved)
+/*
+ * Devices in one CXL window have the same target node, and only one of them
+ * gets it. If that was reserved at boot, another reserved one does as well,
+ * unless somebody has asked for this one.
+ */
+static struct private_node *dax_private_claim(const struct dax_private *priv)
 {
-	struct private_node_desc desc = {
+	const bool unset = priv->features == DAX_PRIVATE_UNSET;
+	const struct private_node_desc desc = {
 		.name = priv->name,
-		.features = dax_private_features(priv),
+		.features = unset ? 0 : priv->features,
+		.keep_reserved_features = unset,
 		.adistance = priv->adistance,
 	};
-	struct private_node *pn = ERR_PTR(-EBUSY);
+	const u64 start = priv->ranges[0].start;
+	struct private_node *pn, *other;
+
+	if (priv->target_node == NUMA_NO_NODE)
+		return private_node_claim_reserved(start, &desc);
+
+	pn = private_node_claim(priv->target_node, &desc);
+	if (pn != ERR_PTR(-EBUSY) || priv->target_node_set ||
+	    !private_node_is_reserved(priv->target_node))
+		return pn;
+	other = private_node_claim_reserved(start, &desc);
+	/* That its own node is taken says more than that there is no other. */
+	return other == ERR_PTR(-ENOSPC) ? pn : other;
+}
+
+static int dax_private_plug(struct device *dev, struct dax_private *priv)
+{
+	struct private_node *pn;
 	int rc;
 
 	rc = dax_private_request_regions(dev, priv);
 	if (rc)
 		return rc;
 
-	if (priv->target_node != NUMA_NO_NODE)
-		pn = private_node_claim(priv->target_node, &desc);
-	if (pn == ERR_PTR(-EBUSY) && any_reserved)
-		pn = private_node_claim_reserved(priv->ranges[0].start, &desc);
+	pn = dax_private_claim(priv);
 	if (IS_ERR(pn)) {
 		rc = PTR_ERR(pn);
 		goto release_regions;
@@ -146,13 +178,13 @@ static int dax_private_plug(struct device *dev, struct dax_private *priv,
 	if (rc)
 		goto release_node;
 
-	priv->pn = pn;
+	dax_private_set_node(priv, pn);
 	return 0;
 
 release_node:
 	if (private_node_release(pn)) {
 		/* Some of it is in use already and stays. Unplug can be tried. */
-		priv->pn = pn;
+		dax_private_set_node(priv, pn);
 		return rc;
 	}
 release_regions:
@@ -167,7 +199,7 @@ static int dax_private_unplugged(struct dax_private *priv)
 	/* All memory is gone and nobody else can add some. */
 	if (WARN_ON_ONCE(rc))
 		return rc;
-	priv->pn = NULL;
+	dax_private_set_node(priv, NULL);
 	dax_private_release_regions(priv);
 	return 0;
 }
@@ -185,8 +217,9 @@ static ssize_t state_show(struct device *dev, struct device_attribute *attr,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	guard(mutex)(&priv->lock);
-	return sysfs_emit(buf, "%s\n", priv->pn ? "online" : "unplugged");
+	return sysfs_emit(buf, "%s\n",
+			  READ_ONCE(priv->nid) == NUMA_NO_NODE ? "unplugged" :
+								 "online");
 }
 
 static ssize_t state_store(struct device *dev, struct device_attribute *attr,
@@ -199,12 +232,14 @@ static ssize_t state_store(struct device *dev, struct device_attribute *attr,
 	if (!online && !sysfs_streq(buf, "unplugged"))
 		return -EINVAL;
 
-	guard(mutex)(&priv->lock);
+	ACQUIRE(mutex_intr, lock)(&priv->lock);
+	rc = ACQUIRE_ERR(mutex_intr, &lock);
+	if (rc)
+		return rc;
 	if (online == !!priv->pn)
 		return len;
 	if (online)
-		rc = dax_private_plug(dev, priv,
-				      priv->target_node == NUMA_NO_NODE);
+		rc = dax_private_plug(dev, priv);
 	else
 		rc = dax_private_unplug(priv);
 	return rc ?: len;
@@ -216,26 +251,31 @@ static ssize_t node_show(struct device *dev, struct device_attribute *attr,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	guard(mutex)(&priv->lock);
-	return sysfs_emit(buf, "%d\n",
-			  priv->pn ? private_node_nid(priv->pn) : NUMA_NO_NODE);
+	return sysfs_emit(buf, "%d\n", READ_ONCE(priv->nid));
 }
 static DEVICE_ATTR_RO(node);
 
-static ssize_t dax_private_show(struct dax_private *priv, const int *setting,
-				char *buf)
+/* Returns 0 with the lock held, or an error without it. */
+static int dax_private_lock_settings(struct dax_private *priv)
 {
-	guard(mutex)(&priv->lock);
-	return sysfs_emit(buf, "%d\n", *setting);
+	int rc = mutex_lock_interruptible(&priv->lock);
+
+	if (!rc && priv->pn) {
+		mutex_unlock(&priv->lock);
+		rc = -EBUSY;
+	}
+	return rc;
 }
 
 static ssize_t dax_private_store(struct dax_private *priv, int *setting,
 				 int value, size_t len)
 {
-	guard(mutex)(&priv->lock);
-	if (priv->pn)
-		return -EBUSY;
-	*setting = value;
+	int rc = dax_private_lock_settings(priv);
+
+	if (rc)
+		return rc;
+	WRITE_ONCE(*setting, value);
+	mutex_unlock(&priv->lock);
 	return len;
 }
 
@@ -244,7 +284,7 @@ static ssize_t target_node_show(struct device *dev,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	return dax_private_show(priv, &priv->target_node, buf);
+	return sysfs_emit(buf, "%d\n", READ_ONCE(priv->target_node));
 }
 
 static ssize_t target_node_store(struct device *dev,
@@ -252,14 +292,21 @@ static ssize_t target_node_store(struct device *dev,
 				 size_t len)
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
-	int nid;
+	int nid, rc;
 
 	if (kstrtoint(buf, 0, &nid))
 		return -EINVAL;
 	if (nid != NUMA_NO_NODE &&
 	    (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid)))
 		return -EINVAL;
-	return dax_private_store(priv, &priv->target_node, nid, len);
+
+	rc = dax_private_lock_settings(priv);
+	if (rc)
+		return rc;
+	WRITE_ONCE(priv->target_node, nid);
+	priv->target_node_set = true;
+	mutex_unlock(&priv->lock);
+	return len;
 }
 static DEVICE_ATTR_RW(target_node);
 
@@ -267,12 +314,17 @@ static ssize_t features_show(struct device *dev, struct device_attribute *attr,
 			     char *buf)
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
+	int set = READ_ONCE(priv->features), nid = READ_ONCE(priv->nid);
 	unsigned long features;
 	int len;
 
-	guard(mutex)(&priv->lock);
-	features = priv->pn ? private_node_features(private_node_nid(priv->pn)) :
-			      dax_private_features(priv);
+	/* What it has, what was asked for, or what it would have. */
+	if (nid != NUMA_NO_NODE)
+		features = private_node_features(nid);
+	else if (set != DAX_PRIVATE_UNSET)
+		features = set;
+	else
+		features = private_node_reserved_features(READ_ONCE(priv->target_node));
 	len = private_node_print_features(buf, PAGE_SIZE - 1, features);
 	return len + sysfs_emit_at(buf, len, "\n");
 }
@@ -286,12 +338,7 @@ static ssize_t features_store(struct device *dev, struct device_attribute *attr,
 	if (private_node_parse_features(buf, &features))
 		return -EINVAL;
 
-	guard(mutex)(&priv->lock);
-	if (priv->pn)
-		return -EBUSY;
-	priv->features = features;
-	priv->features_set = true;
-	return len;
+	return dax_private_store(priv, &priv->features, features, len);
 }
 static DEVICE_ATTR_RW(features);
 
@@ -300,7 +347,7 @@ static ssize_t adistance_show(struct device *dev, struct device_attribute *attr,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	return dax_private_show(priv, &priv->adistance, buf);
+	return sysfs_emit(buf, "%d\n", READ_ONCE(priv->adistance));
 }
 
 static ssize_t adistance_store(struct device *dev,
@@ -395,6 +442,8 @@ static struct dax_private *dax_private_alloc(struct dev_dax *dev_dax)
 	}
 
 	mutex_init(&priv->lock);
+	priv->nid = NUMA_NO_NODE;
+	priv->features = DAX_PRIVATE_UNSET;
 	priv->target_node = dev_dax->target_node;
 	if (priv->target_node < 0)
 		priv->target_node = NUMA_NO_NODE;
@@ -441,13 +490,12 @@ static int dax_private_probe(struct dev_dax *dev_dax)
 	dev_set_drvdata(dev, priv);
 
 	/*
-	 * The administrator has decided at boot. If the node has another owner
-	 * by now, another reserved one does as well. A device that cannot be
+	 * The administrator has decided at boot. A device that cannot be
 	 * plugged stays bound: nobody else may have this memory, and a state
 	 * write tries again.
 	 */
-	if (node_is_private(priv->target_node)) {
-		rc = dax_private_plug(dev, priv, true);
+	if (private_node_is_reserved(priv->target_node)) {
+		rc = dax_private_plug(dev, priv);
 		if (rc)
 			dev_warn(dev, "cannot be plugged: %pe\n", ERR_PTR(rc));
 	}

@@ -80,6 +80,8 @@ struct private_node_ops {
  *	"System RAM (@name)"; at most PRIVATE_NODE_NAME_MAX bytes of printable
  *	ASCII without parentheses; copied
  * @features: PRIVATE_NODE_* bits
+ * @keep_reserved_features: a node that was reserved at boot keeps the features
+ *	that it was reserved with; @features is for other nodes
  * @adistance: abstract distance of the memory, as in <linux/memory-tiers.h>;
  *	greater than zero
  * @ops: callbacks, or NULL; has to stay valid until the node is released
@@ -89,6 +91,7 @@ struct private_node_ops {
 struct private_node_desc {
 	const char *name;
 	unsigned long features;
+	bool keep_reserved_features;
 	int adistance;
 	const struct private_node_ops *ops;
 	struct module *owner;
@@ -255,7 +258,7 @@ int private_node_set_features(struct private_node *pn, unsigned long features,
  * taken offline and removed again. (If that fails, because somebody got a page
  * in the meantime and it can neither be freed nor migrated, this is said in
  * the log, and private_node_remove_memory() of the same ranges can be tried
- * later.)
+ * later; after -EEXIST, without a range that has memory of somebody else.)
  *
  * If the caller has requested a resource for a range, it must not be
  * IORESOURCE_BUSY, as for add_memory_driver_managed().
@@ -283,14 +286,16 @@ int private_node_add_memory(struct private_node *pn,
  *
  * Takes the memory offline, which migrates pages in use to ordinary nodes,
  * and removes it. Either all of it is gone afterwards, or none. The node
- * stays claimed. As for all memory, a page in ZONE_MOVABLE that cannot be moved
+ * stays claimed. A range without a single memory block is skipped: that is how
+ * private_node_add_memory() leaves some of them if it fails and its undo fails,
+ * too. As for all memory, a page in ZONE_MOVABLE that cannot be moved
  * for the moment is waited for, until there is a signal; an owner frees its
  * own pages first.
  *
  * Context: Process, may sleep. Takes device_hotplug_lock.
  * Return: 0, or
- * * -EINVAL: no range, or one that is empty, not aligned, or not memory of
- *   this node
+ * * -EINVAL: no range, or one that is empty or not aligned; a range has memory,
+ *   but not all of it is there and of this node; no range has memory
  * * -EBUSY: a page in a kernel zone can neither be freed nor migrated
  * * -EINTR: a signal is pending
  * * -ENOMEM
@@ -318,6 +323,28 @@ enum private_node_state private_node_state(int nid);
  * Return: PRIVATE_NODE_* bits; 0 for a node that is not private.
  */
 unsigned long private_node_features(int nid);
+
+/**
+ * private_node_is_reserved - was this node reserved at boot?
+ * @nid: a node id, or NUMA_NO_NODE
+ *
+ * It stays reserved, whoever claims it.
+ *
+ * Context: Any, after boot. The answer does not change.
+ * Return: true if it was.
+ */
+bool private_node_is_reserved(int nid);
+
+/**
+ * private_node_reserved_features - the features a node was reserved with
+ * @nid: a node id, or NUMA_NO_NODE
+ *
+ * These are its features whenever it has no owner.
+ *
+ * Context: Any, after boot. The answer does not change.
+ * Return: PRIVATE_NODE_* bits; 0 for a node that was not reserved.
+ */
+unsigned long private_node_reserved_features(int nid);
 
 /**
  * private_node_report_meminfo - the lines of /proc/meminfo
@@ -401,6 +428,16 @@ static inline enum private_node_state private_node_state(int nid)
 }
 
 static inline unsigned long private_node_features(int nid)
+{
+	return 0;
+}
+
+static inline bool private_node_is_reserved(int nid)
+{
+	return false;
+}
+
+static inline unsigned long private_node_reserved_features(int nid)
 {
 	return 0;
 }

@@ -357,6 +357,8 @@ static void claims_and_releases(struct kunit *test)
 	struct owner *a = &f->owners[0], *b = &f->owners[1];
 
 	a->desc.features = PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN;
+	/* There are none here. */
+	a->desc.keep_reserved_features = true;
 	claim(test, 0);
 	KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
 	KUNIT_EXPECT_FALSE(test, node_is_private(b->nid));
@@ -504,9 +506,8 @@ static void memory_comes_and_goes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
 		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[0], 1),
 				-EINVAL);
-		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, 2),
-				-EINVAL);
-		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &a->blocks[1], 1), 0);
+		/* Of two ranges, one of which is not there any more, the other goes. */
+		KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, a->blocks, 2), 0);
 		a->plugged[1] = false;
 		KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_CLAIMED);
 		KUNIT_EXPECT_FALSE(test, node_state(a->nid, N_MEMORY_PRIVATE));
@@ -847,6 +848,68 @@ static void a_failed_plug_leaves_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, ret, -EPROTO, "veto %d", i);
 		expect_plug_undone(test, a, ret);
 	}
+	plug(test, 0, NR_BLOCKS);
+	expect_plugged(test, a, true);
+}
+
+static int online_movable(struct memory_block *mem, void *unused)
+{
+	mem->online_type = MMOP_ONLINE_MOVABLE;
+	return device_online(&mem->dev);
+}
+
+static const struct range *onlined_early;
+
+/* The second range cannot be added, and udev has brought the first online by then. */
+static int no_second_range(void)
+{
+	int ret;
+
+	if (!pfn_in_present_section(PHYS_PFN(onlined_early->start)))
+		return 0;
+	ret = walk_memory_blocks(onlined_early->start, range_len(onlined_early), NULL,
+				 online_movable);
+	if (ret)
+		KUNIT_FAIL(kunit_get_current_test(), "online: %d", ret);
+	return -ENOMEM;
+}
+
+/* When even the undo of a plug fails, what it left can be removed later. */
+static void a_failed_undo_can_be_made_up_for(struct kunit *test)
+{
+	static const struct veto veto = { MEM_GOING_OFFLINE, NO_ACTION };
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+	struct range mixed[2];
+
+	require_memory(test);
+	claim(test, 0);
+	claim(test, 1);
+	plug(test, 1, 1);
+	veto_begin(test, a->nid);
+
+	onlined_early = &a->blocks[0];
+	kunit_activate_static_stub(test, private_zonelists_alloc, no_second_range);
+	KUNIT_EXPECT_EQ(test, with_veto(test, a, &veto, plug_all_blocks), -ENOMEM);
+	kunit_deactivate_static_stub(test, private_zonelists_alloc);
+	a->plugged[0] = true;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, a), 0);
+	KUNIT_EXPECT_EQ(test, private_node_release(a->pn), -EBUSY);
+	KUNIT_EXPECT_EQ(test, NODE_DATA(a->nid)->node_present_pages,
+			memory_block_size_bytes() >> PAGE_SHIFT);
+
+	/* Not together with memory of others, nor with a part of a range */
+	mixed[0] = a->blocks[0];
+	mixed[1] = b->blocks[0];
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, mixed, 2), -EINVAL);
+	mixed[0].end = a->blocks[1].end;
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, mixed, 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+
+	a->plugged[0] = unplug_all_blocks(a);
+	KUNIT_ASSERT_FALSE(test, a->plugged[0]);
+	unplug_action(b);
+	expect_plugged(test, a, false);
 	plug(test, 0, NR_BLOCKS);
 	expect_plugged(test, a, true);
 }
@@ -2486,6 +2549,7 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(ordinary_memory_stays_ordinary),
 	KUNIT_CASE(a_stuck_page_keeps_all_as_it_is),
 	KUNIT_CASE_SLOW(a_failed_plug_leaves_nothing),
+	KUNIT_CASE_SLOW(a_failed_undo_can_be_made_up_for),
 	KUNIT_CASE_SLOW(a_failed_unplug_leaves_all),
 	KUNIT_CASE(owner_hears_of_the_end),
 	KUNIT_CASE(no_ordinary_list_has_a_private_zone),

@@ -27,6 +27,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DAX		"/sys/bus/dax"
@@ -41,6 +42,8 @@
 #define TEXT		65536
 /* With a debug kernel on an emulated CPU. */
 #define TIMEOUT		900
+/* How long an unplug that cannot end is let go on. */
+#define UNPLUG_SECONDS	60
 /* Left free under pressure, so that nobody is killed for lack of memory. */
 #define MARGIN_KB	(64L << 10)
 
@@ -147,14 +150,12 @@ static int dax_node(const struct dax *dax)
 	return atoi(dax_read(dax, "private/node"));
 }
 
-/* Is this node in one of the lists of /sys/devices/system/node? */
-static bool node_in(const char *list, int nid)
+/* Is this node in a list of nodes, such as "0,2-3"? */
+static bool list_has(const char *list, int nid)
 {
-	char path[64], buf[4096], *word, *rest = buf;
+	char buf[4096], *word, *rest = buf;
 
-	snprintf(path, sizeof(path), NODES "/%s", list);
-	if (read_file(path, buf, sizeof(buf)) < 0)
-		return false;
+	snprintf(buf, sizeof(buf), "%s", list);
 	while ((word = strsep(&rest, ",\n"))) {
 		int first, last;
 		int fields = sscanf(word, "%d-%d", &first, &last);
@@ -165,6 +166,55 @@ static bool node_in(const char *list, int nid)
 			return true;
 	}
 	return false;
+}
+
+/* Is it in one of the lists of /sys/devices/system/node? */
+static bool node_in(const char *list, int nid)
+{
+	char path[64], buf[4096];
+
+	snprintf(path, sizeof(path), NODES "/%s", list);
+	return read_file(path, buf, sizeof(buf)) >= 0 && list_has(buf, nid);
+}
+
+/*
+ * The nodes that were reserved at boot, as the kernel log lists them: "" if it
+ * says nothing, NULL if it does not go back to boot any more.
+ */
+static const char *reserved_nodes(void)
+{
+	static const char key[] = "private_node: reserved nodes: ";
+	static char record[8192], list[4096];
+	bool first = true, complete = false;
+	ssize_t len;
+	int fd;
+
+	*list = '\0';
+	fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
+	if (fd < 0)
+		return NULL;
+	/* One record each, "priority,number,time,flags;text". EPIPE: some are gone. */
+	while ((len = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (len < 0 && errno == EPIPE)) {
+		unsigned long long number;
+		char *text;
+
+		if (len < 0) {
+			complete = false;
+			continue;
+		}
+		record[len] = '\0';
+		if (first && sscanf(record, "%*u,%llu,", &number) == 1)
+			complete = !number;
+		first = false;
+		text = strchr(record, ';');
+		if (text && !strncmp(text + 1, key, strlen(key)))
+			snprintf(list, sizeof(list), "%.*s",
+				 (int)strcspn(text + 1 + strlen(key), "\n"),
+				 text + 1 + strlen(key));
+	}
+	close(fd);
+	return *list || complete ? list : NULL;
 }
 
 /* A line of /proc/meminfo in kB, or -1. */
@@ -292,6 +342,24 @@ static int node_blocks(int nid, int *blocks, int max)
 		count += sscanf(entry->d_name, "memory%d", &blocks[count]) == 1;
 	closedir(dir);
 	return count;
+}
+
+/* Does a memory block of a node have this state? */
+static bool some_block_is(int nid, const char *state)
+{
+	int blocks[MAX_BLOCKS];
+	int count = node_blocks(nid, blocks, MAX_BLOCKS);
+	char path[64], buf[32];
+
+	for (int i = 0; i < count; i++) {
+		snprintf(path, sizeof(path), BLOCKS "/memory%d/state", blocks[i]);
+		if (read_file(path, buf, sizeof(buf)) < 0)
+			continue;
+		buf[strcspn(buf, "\n")] = '\0';
+		if (!strcmp(buf, state))
+			return true;
+	}
+	return false;
 }
 
 /* Write to the state of each memory block of a node, returns an errno. */
@@ -817,19 +885,30 @@ TEST_F_TIMEOUT(dax, node_with_memory, TIMEOUT)
 /* Without a node of its own, a device gets a reserved one if there is one. */
 TEST_F_TIMEOUT(dax, any_reserved_node, TIMEOUT)
 {
+	const char *reserved = reserved_nodes();
 	char cmdline[4096];
-	int error;
+	int error, nid;
 
+	if (!reserved)
+		SKIP(return, "needs a kernel log that goes back to boot");
 	ASSERT_LT(0, read_file("/proc/cmdline", cmdline, sizeof(cmdline)));
+	if (*reserved && strstr(cmdline, "node="))
+		SKIP(return, "needs reserved nodes for any device: not numa_spm=node=");
+
 	ASSERT_EQ(0, dax_write(self->first, "private/target_node", "-1"));
 	error = dax_write(self->first, "state", "online");
-	if (!strstr(cmdline, "numa_spm=")) {
+	if (!*reserved) {
 		ASSERT_EQ(ENOSPC, error);
 		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	} else {
 		ASSERT_EQ(0, error);
-		ASSERT_STREQ("", not_plugged(self->first, dax_node(self->first)));
+		nid = dax_node(self->first);
+		ASSERT_TRUE(list_has(reserved, nid)) {
+			TH_LOG("node %d, reserved are %s", nid, reserved);
+		}
+		ASSERT_STREQ("", not_plugged(self->first, nid));
 		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_STREQ("", not_unplugged(self->first, nid));
 	}
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -1194,27 +1273,64 @@ static void on_alarm(int signal)
 	(void)signal;
 }
 
-/* A signal ends an unplug that waits for a page. */
-TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
+/* Write to an attribute in a child, which exits with the errno; there is an alarm. */
+static pid_t dax_write_in_child(const struct dax *dax, const char *attr,
+				const char *text, unsigned int seconds)
 {
-	int status;
-	pid_t child;
+	pid_t child = fork();
 
-	if (!self->hook)
-		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
-	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
-
-	child = fork();
-	ASSERT_LE(0, child);
 	if (!child) {
 		struct sigaction action = { .sa_handler = on_alarm };
 
 		/* Without SA_RESTART. */
 		sigaction(SIGALRM, &action, NULL);
-		alarm(5);
-		_exit(dax_write(self->first, "state", "unplugged"));
+		alarm(seconds);
+		_exit(dax_write(dax, attr, text));
 	}
+	return child;
+}
+
+/*
+ * A signal ends an unplug that waits for a page. While it waits, so do writes,
+ * which a signal ends, too, and nobody who just looks.
+ */
+TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
+{
+	static const char * const attrs[] = {
+		"state", "private/node", "private/target_node",
+		"private/features", "private/adistance",
+	};
+	struct timespec begin, end;
+	char was[5][64];
+	pid_t child, writer;
+	int status;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	for (unsigned int i = 0; i < 5; i++)
+		snprintf(was[i], 64, "%.63s", dax_read(self->first, attrs[i]));
+
+	child = dax_write_in_child(self->first, "state", "unplugged",
+				   UNPLUG_SECONDS);
+	ASSERT_LE(0, child);
+	while (!some_block_is(self->nid, "going-offline"))
+		ASSERT_EQ(0, waitpid(child, &status, WNOHANG));
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	for (unsigned int i = 0; i < 5; i++)
+		EXPECT_STREQ(was[i], dax_read(self->first, attrs[i]));
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	/* Who waits for the unplug waits until its alarm. */
+	EXPECT_GT(UNPLUG_SECONDS / 2, end.tv_sec - begin.tv_sec);
+
+	writer = dax_write_in_child(self->first, "private/features", "user", 2);
+	ASSERT_LE(0, writer);
+	ASSERT_EQ(writer, waitpid(writer, &status, 0));
+	EXPECT_TRUE(WIFEXITED(status));
+	EXPECT_EQ(EINTR, WEXITSTATUS(status));
+
+	ASSERT_EQ(0, kill(child, SIGALRM));
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_TRUE(WIFEXITED(status));
 	ASSERT_EQ(EINTR, WEXITSTATUS(status));

@@ -999,11 +999,22 @@ static int plug_one_range(struct owner *o)
 	return private_node_add_memory(o->pn, &range, 1);
 }
 
+static void fail_each_plug(struct kunit *test, struct owner *o,
+			   int (*plug)(struct owner *o))
+{
+	int b;
+
+	fail_each_allocation(test, o, plug, expect_plug_undone);
+	for (b = 0; b < NR_BLOCKS; b++)
+		o->plugged[b] = true;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, o), 0);
+	expect_plugged(test, o, true);
+}
+
 static void any_allocation_of_a_plug_may_fail(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	struct owner *a = &f->owners[0];
-	int b;
 
 	require_memory(test);
 	require_failing_allocations(test);
@@ -1015,15 +1026,18 @@ static void any_allocation_of_a_plug_may_fail(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, node_is_private(a->nid));
 
 	claim(test, 0);
-	fail_each_allocation(test, a, plug_all_blocks, expect_plug_undone);
-	KUNIT_ASSERT_EQ(test, unplug_all_blocks(a), 0);
+	fail_each_plug(test, a, plug_all_blocks);
+}
 
-	/* Then some of its sections are there when another cannot be. */
-	fail_each_allocation(test, a, plug_one_range, expect_plug_undone);
-	for (b = 0; b < NR_BLOCKS; b++)
-		a->plugged[b] = true;
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, unplug_action, a), 0);
-	expect_plugged(test, a, true);
+/* Some of its sections are there when another cannot be. */
+static void any_allocation_of_a_long_plug_may_fail(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+
+	require_memory(test);
+	require_failing_allocations(test);
+	claim(test, 0);
+	fail_each_plug(test, &f->owners[0], plug_one_range);
 }
 
 static void any_allocation_of_an_unplug_may_fail(struct kunit *test)
@@ -2538,6 +2552,7 @@ static struct kunit_case private_node_cases[] = {
 #ifdef CONFIG_FAULT_INJECTION
 	/* The first to plug anything, for the zonelists are allocated just once. */
 	KUNIT_CASE_SLOW(any_allocation_of_a_plug_may_fail),
+	KUNIT_CASE_SLOW(any_allocation_of_a_long_plug_may_fail),
 	KUNIT_CASE_SLOW(any_allocation_of_an_unplug_may_fail),
 #endif
 	KUNIT_CASE(changes_features_without_memory),

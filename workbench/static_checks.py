@@ -192,17 +192,20 @@ def missing_option(source, dot_config):
     return guard[1] if guard and guard[1] not in dot_config else ""
 
 
+def built_sources(kernel):
+    """The kernel's C files that the series touches: those that a configuration builds, and the others with what they need."""
+    kernel.configure()
+    dot_config = kernels.present(kernel.objects / ".config")
+    needed = {name: missing_option(name, dot_config) for name in touched(".c") if not name.startswith(("tools/", "Documentation/"))}
+    return [name for name, option in needed.items() if not option], [pair for pair in needed.items() if pair[1]]
+
+
 def sparse_and_warnings(config="default"):
     """W=1 and sparse on every touched C file that the configuration builds: new lines against the base only."""
     cases = [sparse_sees()]
     ours = kernels.Kernel(config, label=f"{config}-static")
-    ours.configure()
-    sources = [name for name in touched(".c") if not name.startswith(("tools/", "Documentation/"))]
-    dot_config = kernels.present(ours.objects / ".config")
-    for name in list(sources):
-        if option := missing_option(name, dot_config):
-            cases.append(Case(f"W=1 and sparse {name}", "skipped", f"needs {option}"))
-            sources.remove(name)
+    sources, left_out = built_sources(ours)
+    cases += [Case(f"W=1 and sparse {name}", "skipped", f"needs {option}") for name, option in left_out]
     objects = [str(Path(name).with_suffix(".o")) for name in sources]
     known = [name for name, path in zip(objects, sources)
              if not subprocess.run(["git", "-C", wb.LINUX, "cat-file", "-e", f"base:{path}"], capture_output=True,

@@ -32,7 +32,8 @@ help:
 	'  make clean             remove build/ but for what was downloaded and compiled; make clean ALL=1 removes all' \
 	'' \
 	'  KERNEL=<git tree | directory | tarball>   use this Linux 7.3 in place of Debian'"'"'s source' \
-	'  ACCEL=kvm                                 use KVM if a probe boot works (TCG otherwise)'
+	'  ACCEL=kvm                                 use KVM if a probe boot works (TCG otherwise)' \
+	'  GUESTS=1                                  boot one guest of check at a time'
 
 setup-%:
 	@$(W)/setup base $(if $(filter-out base,$*),$*)
@@ -62,7 +63,7 @@ demo: setup-kernel tree rootfs
 shell: setup-kernel tree rootfs kselftest
 	@$(W)/shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
-check: setup-kernel setup-lint setup-mbox $(if $(T),setup-check-full) tree rootfs kselftest
+check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) tree rootfs kselftest
 	@$(W)/check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
 
 check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest

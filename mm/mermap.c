@@ -32,6 +32,7 @@
 #include <asm/mermap_ops.h>
 #include <asm/tlbflush.h>
 
+#include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 
 #include "mermap.h"
@@ -162,6 +163,8 @@ void __mermap_mm_teardown(struct mm_struct *mm)
 {
 	struct mermap *m = mm->mermap;
 	unsigned int cpu;
+
+	KUNIT_STATIC_STUB_REDIRECT(__mermap_mm_teardown, mm);
 
 	for_each_possible_cpu(cpu) {
 		struct mermap_cpu *c = per_cpu_ptr(m->cpu, cpu);

@@ -6,6 +6,7 @@
  * tables. Pages are given back after mermap_mm_flush(), as everybody has to.
  */
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
@@ -813,6 +814,8 @@ static int prepare_fn(void *arg)
 		cond_resched();
 	}
 	if (alloc) {
+		/* Whoever prepares this CPU now must not forget about it. */
+		usleep_range(1000, 2000);
 		p->good = check(mermap_addr(alloc), 1, 23);
 		mermap_put(alloc);
 	}
@@ -876,6 +879,15 @@ static void prepare_race(struct kunit *test)
 	}
 }
 
+static unsigned int torn_down;
+
+static void count_teardown(struct mm_struct *mm)
+{
+	torn_down++;
+	kunit_deactivate_static_stub(kunit_get_current_test(), __mermap_mm_teardown);
+	__mermap_mm_teardown(mm);
+}
+
 /* An mm that was never used, and never exited, gives everything back. */
 static void never_ran(struct kunit *test)
 {
@@ -889,7 +901,10 @@ static void never_ran(struct kunit *test)
 		table = virt_to_page(per_cpu_ptr(mm->mermap->cpu, cpu)->ptes);
 		get_page(table);
 	}
+	torn_down = 0;
+	kunit_activate_static_stub(test, __mermap_mm_teardown, count_teardown);
 	mmdrop(mm);
+	KUNIT_EXPECT_EQ(test, torn_down, 1);
 
 	KUNIT_ASSERT_NOT_NULL(test, table);
 	/* Nobody else has it any more. */

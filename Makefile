@@ -22,7 +22,7 @@ help:
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
 	'' \
-	'  make bench             base and patched kernel side by side: instructions, times, sizes; table and plots (25 min) [R="ROW ..."]' \
+	'  make bench             base and patched kernel side by side: instructions, times, sizes; table and plots (6 min, 25 with the kernels) [R="ROW ..."]' \
 	'' \
 	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
 	'  make refresh           build/linux back into patches/ and the new files' \

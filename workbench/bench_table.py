@@ -11,7 +11,7 @@ import wb
 FILES = wb.TOP / "workbench" / "bench"
 REPEATABLE = 0.01       # instruction counts of one kernel may differ by this between boots
 ROW_KEYS = {"id", "text", "group", "boot", "run", "figure", "unit", "short", "only", "spread"}
-BOUND_KEYS = {"ratio", "max", "pending"}
+BOUND_KEYS = {"ratio", "max", "pending", "known"}
 
 
 @dataclass
@@ -101,15 +101,25 @@ def read_rows(path=FILES / "rows.toml"):
     return table
 
 
-def read_bounds(known, path=FILES / "bounds.toml"):
-    """bounds.toml, checked: each bound belongs to a row."""
+def read_bounds(known, path=FILES / "bounds.toml", compiler=None):
+    """bounds.toml, checked: each bound belongs to a row. With a compiler that a bound knows, its ratio is the one for that."""
     bounds = tomllib.loads(path.read_text())
     for name, bound in bounds.items():
         if name not in known:
             wb.die(f"{path}: there is no row {name}")
         if set(bound) - BOUND_KEYS or not set(bound) & {"ratio", "max"}:
-            wb.die(f"{path}: {name}: a bound has ratio or max, and may have pending")
+            wb.die(f"{path}: {name}: a bound has ratio or max, and may have known and pending")
+        ratios = bound.pop("known", {})
+        if ratios and any(ratio > bound.get("ratio", 0) for ratio in ratios.values()):
+            wb.die(f"{path}: {name}: what is known of a compiler makes the ratio tighter, not wider")
+        if compiler in ratios:
+            bound["ratio"] = ratios[compiler]
     return bounds
+
+
+def compiler_name():
+    """The compiler as bounds.toml names it, such as "gcc 12"."""
+    return f"gcc {wb.out(['gcc', '-dumpversion']).split('.')[0].strip()}"
 
 
 def figures(text):

@@ -172,7 +172,8 @@ def chosen(table, names, short):
 def measure(names=(), short=False, sides=SIDES):
     """Build, boot, and return the rows, what the guests printed, and the problems."""
     table = bench_table.read_rows()
-    bounds = bench_table.read_bounds({row["id"] for row in table["row"]} | static_names(table))
+    bounds = bench_table.read_bounds({row["id"] for row in table["row"]} | static_names(table),
+                                     compiler=bench_table.compiler_name())
     rows = chosen(table, names, short)
     built = built_kernels(sides)
     build_programs()

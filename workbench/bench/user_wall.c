@@ -18,6 +18,10 @@
  */
 #define LIMIT_NS	2e9
 
+/* The bystander's phases. */
+#define PHASES		11
+#define PHASE_NS	100e6
+
 static int cpus(void)
 {
 	return sysconf(_SC_NPROCESSORS_ONLN);
@@ -113,12 +117,12 @@ static void end_others(pthread_t *threads, int nr)
 }
 
 /* Touch one page after the other, until time is up; the time of each goes to ns, if there is such. Returns how many. */
-static long touch_pages(volatile char *area, long nr, float *ns)
+static long touch_pages(volatile char *area, long nr, float *ns, double limit)
 {
 	double begin = ns_now(), last = begin, now;
 	long i;
 
-	for (i = 0; i < nr && last < begin + LIMIT_NS; i++) {
+	for (i = 0; i < nr && last < begin + limit; i++) {
 		area[i * PAGE] = 1;
 		now = ns_now();
 		if (ns)
@@ -146,7 +150,7 @@ int cmd_populate(int argc, char **argv)
 		before[i] = vmstat(events[i]);
 	/* A flush of kernel addresses counts as a call, one of user addresses as a TLB shootdown. */
 	ipis = interrupts("TLB") + interrupts("CAL");
-	done = touch_pages(area, nr, ns);
+	done = touch_pages(area, nr, ns, LIMIT_NS);
 	print_figure("ipis", (double)(interrupts("TLB") + interrupts("CAL") - ipis) / done);
 	munmap(area, nr * PAGE);
 	/* Splits and collapses are for all of the memory, or for nothing. */
@@ -188,37 +192,49 @@ static uint64_t work_sum(void)
 	return sum;
 }
 
+/* How fast the others work, in rounds per ns, while this thread touches pages; NULL: while it just keeps its CPU busy. */
+static double work_rate(char *area, long nr, long *touched)
+{
+	uint64_t before = work_sum();
+	double start = ns_now();
+
+	if (area)
+		*touched += touch_pages(area + *touched * PAGE, nr - *touched, NULL, PHASE_NS);
+	else
+		while (ns_now() < start + PHASE_NS)
+			;
+	return (work_sum() - before) / (ns_now() - start);
+}
+
 /*
  * bystander KIND MIB: how much slower others' work gets while one thread populates memory. The populating thread
- * is busy in both phases, so that on a host with fewer CPUs than the guest both phases share them alike.
+ * is busy in both phases, so that on a host with fewer CPUs than the guest both phases share them alike. The phases
+ * are short and take turns: what else the host and the guest do is in both.
  */
 int cmd_bystander(int argc, char **argv)
 {
-	size_t size = strtoul(argv[2], NULL, 10) * MIB;
+	long nr = strtol(argv[2], NULL, 10) * (MIB / PAGE), touched = 0;
 	int others = cpus() - 1;
-	double alone, together, start;
+	double alone, together;
 	pthread_t *threads;
-	uint64_t work;
 	char *area;
+	int i;
 
 	if (others < 1)
 		die("bystander: needs two CPUs");
+	area = map_file(argv[1], nr * PAGE);
 	pin(0);
 	threads = start_others(tlb_work, others);
 	usleep(200000);
-	work = work_sum();
-	start = ns_now();
-	while (ns_now() < start + 1e9)
-		;
-	alone = (work_sum() - work) / (ns_now() - start);
-	area = map_file(argv[1], size);
-	work = work_sum();
-	start = ns_now();
-	touch_pages(area, size / PAGE, NULL);
-	together = (work_sum() - work) / (ns_now() - start);
+	for (i = 0; i < PHASES && touched < nr; i++) {
+		alone = work_rate(NULL, 0, NULL);
+		together = work_rate(area, nr, &touched);
+		/* The last one can be cut short. */
+		if (touched < nr && together)
+			print_sample("slowdown", 1000, 1000 * alone / together);
+	}
 	end_others(threads, others);
-	print_figure("slowdown", alone / together);
-	munmap(area, size);
+	munmap(area, nr * PAGE);
 	return 0;
 }
 

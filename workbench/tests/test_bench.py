@@ -157,10 +157,20 @@ class Files(unittest.TestCase):
 
     def test_bad_bounds_are_refused(self):
         for text, told in (("[other]\nratio = 1\n", "no row other"), ("[pair]\npending = 'x'\n", "ratio or max"),
-                           ("[pair]\nmin = 1\n", "ratio or max")):
+                           ("[pair]\nmin = 1\n", "ratio or max"), ("[pair]\nknown = {x = 1.0}\n", "ratio or max"),
+                           ("[pair]\nratio = 1.0\nknown = {x = 1.1}\n", "tighter")):
             path, folder = written(text)
             with folder:
                 self.assertIn(told, self.dies(bench_table.read_bounds, {"pair"}, path))
+
+    def test_a_known_compiler_has_a_tighter_bound(self):
+        path, folder = written('[pair]\nratio = 1.0\nknown = {"gcc 12" = 0.996}\n')
+        with folder:
+            for compiler, ratio in (("gcc 12", 0.996), ("gcc 13", 1.0), (None, 1.0)):
+                self.assertEqual(bench_table.read_bounds({"pair"}, path, compiler), {"pair": {"ratio": ratio}})
+
+    def test_the_compiler_has_a_name(self):
+        self.assertRegex(bench_table.compiler_name(), r"^gcc \d+$")
 
 
 class Choice(unittest.TestCase):

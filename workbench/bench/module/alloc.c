@@ -215,6 +215,20 @@ static long map_unmap(const struct bench_loop *loop)
 	return i;
 }
 
+static long map_unmap_ram(const struct bench_loop *loop)
+{
+	unsigned int i;
+	void *address;
+
+	for (i = 0; i < loop->ops; i++) {
+		address = vm_map_ram(pages, loop->arg, NUMA_NO_NODE);
+		if (!address)
+			return -ENOMEM;
+		vm_unmap_ram(address, loop->arg);
+	}
+	return i;
+}
+
 static long kmap_unmap(const struct bench_loop *loop)
 {
 	unsigned int i;
@@ -266,6 +280,8 @@ const struct bench_loop bench_alloc_loops[] = {
 	  .loop = rebuild_zonelists },
 	{ .name = "vmap1", .ops = 16, .samples = 200, .arg = 1, .setup = take_pages,
 	  .loop = map_unmap, .teardown = give_pages },
+	{ .name = "vm_map_ram1", .ops = 16, .samples = 200, .arg = 1, .setup = take_pages,
+	  .loop = map_unmap_ram, .teardown = give_pages },
 	{ .name = "kmap_local", .ops = 1024, .samples = 100, .arg = 1, .setup = take_pages,
 	  .loop = kmap_unmap, .teardown = give_pages },
 };

@@ -164,6 +164,18 @@ class Fragments(unittest.TestCase):
             with self.assertRaises(SystemExit, msg=name):
                 kernels.requested(name)
 
+    def test_what_was_asked_for_has_to_be_there(self):
+        self.write("any", "CONFIG_A=y\nCONFIG_OURS=y\n")
+        whole = kernels.Kernel("any")
+        prefix = kernels.Kernel("any", source=self.folder)
+        with mock.patch.object(kernels, "series_options", return_value={"CONFIG_OURS"}):
+            for kernel, have, lost in ((whole, {"CONFIG_A": "y"}, ["CONFIG_OURS=y"]),
+                                       (whole, {"CONFIG_A": "y", "CONFIG_OURS": "y"}, []),
+                                       (prefix, {"CONFIG_A": "y"}, []),
+                                       (prefix, {"CONFIG_A": "y", "CONFIG_OURS": "m"}, ["CONFIG_OURS=y"]),
+                                       (prefix, {"CONFIG_OURS": "y"}, ["CONFIG_A=y"])):
+                self.assertEqual(kernel.lost(kernels.requested("any"), have), lost)
+
 
 class Remarks(unittest.TestCase):
     def test_only_new_lines_count(self):

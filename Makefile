@@ -16,7 +16,7 @@ help:
 	'Private memory for Linux: a patch series, and the workbench to build, boot and test it.' \
 	'' \
 	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
-	'  make check             all tests (45 min; again: what has not passed with the same tree); the last line counts them' \
+	'  make check             all tests (41 min; again: what has not passed with the same tree); the last line counts them' \
 	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
 	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \

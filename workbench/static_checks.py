@@ -6,6 +6,8 @@ Each returns a list of ktap.Case. A check that could not run is a failure, never
 
 import collections
 import concurrent.futures
+import hashlib
+import json
 import os
 import re
 import subprocess
@@ -17,6 +19,7 @@ import wb
 from ktap import Case
 
 ACCEPTED = wb.TOP / "workbench" / "checkpatch.accepted"
+REMARKS = wb.BUILD / "check" / "checkpatch.json"     # what checkpatch said of each mail
 SPARSE = ["C=2", "CHECK=sparse", "CF=-D__typeof_unqual__=__typeof__"]
 
 
@@ -51,9 +54,13 @@ def checkpatch():
     """checkpatch.pl --strict on each commit as it would be mailed, less the remarks accepted with a reason."""
     table, used, cases = accepted(), set(), []
     everything = commits()
+    known = json.loads(REMARKS.read_text()) if REMARKS.exists() else {}
+    base = git("rev-parse", "base").strip()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        reports = list(pool.map(remarks_of, (commit for commit, _ in everything)))
-    for (_, subject), (mail, remarks) in zip(everything, reports):
+        reports = list(pool.map(lambda commit: remarks_of(commit, base, known), (commit for commit, _ in everything)))
+    REMARKS.parent.mkdir(parents=True, exist_ok=True)
+    REMARKS.write_text(json.dumps({key: remarks for _, remarks, key in reports if key}, indent=1))
+    for (_, subject), (mail, remarks, _) in zip(everything, reports):
         left = []
         for line in remarks.splitlines():
             match = re.match(r"(.*?):(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)", line)
@@ -71,14 +78,19 @@ def checkpatch():
     return cases
 
 
-def remarks_of(commit):
-    """A commit as a mail, and what checkpatch says of it."""
+def remarks_of(commit, base, known):
+    """A commit as a mail, what checkpatch says of it, and the key that this is known by: the base, which has checkpatch and
+    what it looks up, and all of the mail but its first line, which names the commit."""
     mail = git("format-patch", "--stdout", "-1", commit)
+    key = hashlib.sha256(f"{base}\n{mail.partition(chr(10))[2]}".encode()).hexdigest()
+    if key in known:
+        return mail, known[key], key
     # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
     done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
                            "--no-summary", "-"], cwd=wb.LINUX, input=mail, capture_output=True, text=True, check=False,
                           env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
-    return mail, done.stdout + done.stderr
+    # What it could not look up, for want of a tool, is not known.
+    return mail, done.stdout + done.stderr, None if done.stderr or done.returncode not in (0, 1) else key
 
 
 def named_file(mail, number):
@@ -92,14 +104,17 @@ def named_file(mail, number):
 
 def kernel_doc():
     """Kernel-doc comments of every touched C file and header."""
-    names = touched(".c", ".h")
-    cases = []
-    for name in names:
-        done = subprocess.run(["python3", "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=wb.LINUX,
-                              capture_output=True, text=True, check=False)
-        fresh = new_lines(done.stdout + done.stderr, base_kernel_doc(name))
-        cases.append(Case(f"kernel-doc {name}", "failed" if fresh or done.returncode < 0 else "passed", "; ".join(fresh)))
-    return cases
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(kernel_doc_of, touched(".c", ".h")))
+
+
+def kernel_doc_of(name):
+    """A file's case; the base's version is looked at only if there is something to compare."""
+    done = subprocess.run(["python3", "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=wb.LINUX,
+                          capture_output=True, text=True, check=False)
+    told = done.stdout + done.stderr
+    fresh = new_lines(told, base_kernel_doc(name)) if told.strip() else []
+    return Case(f"kernel-doc {name}", "failed" if fresh or done.returncode < 0 else "passed", "; ".join(fresh))
 
 
 def base_kernel_doc(name):

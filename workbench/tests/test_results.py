@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """How results are read and boots are judged: nothing that went wrong may pass."""
 
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -184,6 +185,22 @@ class Remarks(unittest.TestCase):
         self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: old\nmm/a.c:13:5: warning: old\n", before),
                          ["mm/a.c:13:5: warning: old"])
         self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: new\n", before), ["mm/a.c:12:5: warning: new"])
+
+    def test_checkpatch_s_remarks_are_known_by_the_mail(self):
+        said = subprocess.CompletedProcess([], 1, "-:9: WARNING:X: y\n", "")
+        with mock.patch.object(static_checks, "git") as git, mock.patch.object(static_checks.subprocess, "run") as run:
+            run.return_value = said
+            git.return_value = "From 1\nSubject: a\n"
+            _, remarks, key = static_checks.remarks_of("1", "base", {})
+            git.return_value = "From 2\nSubject: a\n"
+            self.assertEqual(static_checks.remarks_of("2", "base", {key: remarks})[1:], (remarks, key))
+            self.assertEqual(run.call_count, 1)
+            self.assertNotEqual(static_checks.remarks_of("2", "other", {key: remarks})[2], key)
+            git.return_value = "From 2\nSubject: b\n"
+            self.assertNotEqual(static_checks.remarks_of("2", "base", {key: remarks})[2], key)
+            self.assertEqual(run.call_count, 3)
+            said.stderr = "no module named ply"
+            self.assertIsNone(static_checks.remarks_of("2", "base", {})[2])
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# The commands of the repository; `make` alone lists them. Each is a script in workbench/, which says what it does.
+# The commands of the repository; `make` alone lists them. Each is a command of workbench/wb, which says what it does.
 W := workbench
 # One start time for all scripts of a command, so that their progress lines count on.
 export WB_START := $(shell date +%s)
@@ -17,7 +17,7 @@ help:
 	'' \
 	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
 	'  make check             all tests (41 min; again: what has not passed with the same tree); the last line counts them' \
-	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/check --list shows them; BASE=1 runs the base kernel' \
+	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/wb check --list shows them; BASE=1 runs the base kernel' \
 	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
@@ -26,7 +26,7 @@ help:
 	'' \
 	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
 	'  make refresh           build/linux back into patches/ and the new files' \
-	'  make kernel CONFIG=x   build one kernel; configs: $(sort $(basename $(notdir $(wildcard $(W)/configs/*.config))))' \
+	'  make kernel CONFIG=x   build one kernel; configs: $(sort $(basename $(notdir $(wildcard $(W)/kernel/configs/*.config))))' \
 	'  make mbox              build/mbox/*.mbx, proven with b4  [TOPIC=x] [SIGNOFF="Name <mail>"]' \
 	'  make bisect            build every prefix of the series' \
 	'  make clean             remove build/ but for what was downloaded and compiled; make clean ALL=1 removes all' \
@@ -36,51 +36,51 @@ help:
 	'  GUESTS=1                                  boot one guest of check at a time'
 
 setup-%:
-	@$(W)/setup base $(if $(filter-out base,$*),$*)
+	@$(W)/host/setup base $(if $(filter-out base,$*),$*)
 
 base-tree: setup-base
-	@$(W)/base
+	@$(W)/wb base
 
 tree: base-tree
-	@$(W)/series assemble
+	@$(W)/wb series assemble
 
 refresh: setup-base
-	@$(W)/series refresh
+	@$(W)/wb series refresh
 
 rootfs: setup-guest
-	@$(W)/rootfs
+	@$(W)/wb root
 
 kselftest: setup-check
-	@$(W)/rootfs kselftest
+	@$(W)/wb root kselftest
 
 kernel: setup-kernel tree
 	@test -n '$(CONFIG)' || { echo 'make kernel CONFIG=name; make shows the names'; exit 1; }
-	@$(W)/kernel $(CONFIG)
+	@$(W)/wb kernel $(CONFIG)
 
 demo: setup-kernel tree rootfs
-	@$(W)/demo
+	@$(W)/wb demo
 
 shell: setup-kernel tree rootfs kselftest
-	@$(W)/shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
+	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
 check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) tree rootfs kselftest
-	@$(W)/check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
+	@$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
 
 check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
-	@$(W)/check --full $(if $(AGAIN),--again) $(T)
+	@$(W)/wb check --full $(if $(AGAIN),--again) $(T)
 
 bench: setup-kernel setup-guest setup-bench tree rootfs
-	@$(W)/benchmark $(R)
+	@$(W)/wb bench $(R)
 
 lint: setup-lint tree
-	@$(W)/lint
+	@$(W)/wb lint
 
 mbox: setup-mbox tree
-	@$(W)/series export $(if $(TOPIC),--topic $(TOPIC)) $(if $(SIGNOFF),--signoff '$(SIGNOFF)')
-	@$(W)/series prove-mbox $(if $(TOPIC),--topic $(TOPIC))
+	@$(W)/wb series export $(if $(TOPIC),--topic $(TOPIC)) $(if $(SIGNOFF),--signoff '$(SIGNOFF)')
+	@$(W)/wb series prove-mbox $(if $(TOPIC),--topic $(TOPIC))
 
 bisect: setup-kernel tree
-	@$(W)/bisect
+	@$(W)/wb prefixes
 
 clean:
 	@echo 'removing build/$(if $(ALL),, but for downloads, ccache and the base tree)'

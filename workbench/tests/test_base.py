@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of workbench/base, offline: a signed toy archive on 127.0.0.1 with toy kernels, and sources of one's own."""
+"""Tests of base/base, offline: a signed toy archive on 127.0.0.1 with toy kernels, and sources of one's own."""
 
 import functools
 import gzip
@@ -18,7 +18,7 @@ import urllib.parse
 from pathlib import Path
 
 WORKBENCH = Path(__file__).resolve().parent.parent
-BASE = WORKBENCH / "base"
+BASE = WORKBENCH / "base" / "base"
 SUITES = ("sid", "experimental")
 POOL = "pool/main/l/linux"
 ARCHITECTURE = "amd64"

@@ -7,10 +7,8 @@ import tempfile
 import unittest
 from pathlib import Path
 
-import bench_static
-import bench_table
-import benchmarks
-from bench_table import Row
+from bench import figures, objects, run
+from bench.figures import Row
 
 ROWS = """
 symbols = []
@@ -63,15 +61,15 @@ def written(text):
 
 class Figures(unittest.TestCase):
     def test_samples_give_their_median(self):
-        self.assertEqual(bench_table.figures("S pair 64 640\nS pair 64 9999\nS pair 64 640\n"), {"pair": 10})
+        self.assertEqual(figures.figures("S pair 64 640\nS pair 64 9999\nS pair 64 640\n"), {"pair": 10})
 
     def test_plain_figures_and_histograms_stand_beside_samples(self):
         text = "F ns_mean 12.5\nH latency 1024 3\nH latency 2048 0\nS pair 2 8\n"
-        self.assertEqual(bench_table.figures(text), {"ns_mean": 12.5, "pair": 4})
-        self.assertEqual(bench_table.histogram(text), [(1024, 3), (2048, 0)])
+        self.assertEqual(figures.figures(text), {"ns_mean": 12.5, "pair": 4})
+        self.assertEqual(figures.histogram(text), [(1024, 3), (2048, 0)])
 
     def test_what_is_no_figure_is_none(self):
-        self.assertEqual(bench_table.figures("bench: error -12 after 3 samples\n"), {})
+        self.assertEqual(figures.figures("bench: error -12 after 3 samples\n"), {})
 
 
 class Bounds(unittest.TestCase):
@@ -132,15 +130,15 @@ class Files(unittest.TestCase):
         return told.getvalue()
 
     def test_the_repository_s_files_are_sound(self):
-        table = bench_table.read_rows()
-        bounds = bench_table.read_bounds({entry["id"] for entry in table["row"]} | benchmarks.static_names(table))
+        table = figures.read_rows()
+        bounds = figures.read_bounds({entry["id"] for entry in table["row"]} | run.static_names(table))
         self.assertEqual(bounds["order0-pcp"]["ratio"], 1.000)
         self.assertTrue(next(entry for entry in table["row"] if entry["id"] == "order0-pcp")["short"])
 
     def test_defaults(self):
         path, folder = written(ROWS)
         with folder:
-            entry = bench_table.read_rows(path)["row"][0]
+            entry = figures.read_rows(path)["row"][0]
         self.assertEqual((entry["figure"], entry["unit"]), ("pair", "insn"))
 
     def test_bad_rows_are_refused(self):
@@ -148,12 +146,12 @@ class Files(unittest.TestCase):
                 (('text = ', 'txt = '), "unknown txt"), (('boot = "plain"', 'boot = "smp2"'), "counts no instructions"):
             path, folder = written(ROWS.replace(*change))
             with folder:
-                self.assertIn(told, self.dies(bench_table.read_rows, path))
+                self.assertIn(told, self.dies(figures.read_rows, path))
 
     def test_an_id_is_used_once(self):
         path, folder = written(ROWS + ROWS[ROWS.index("[[row]]"):])
         with folder:
-            self.assertIn("two rows pair", self.dies(bench_table.read_rows, path))
+            self.assertIn("two rows pair", self.dies(figures.read_rows, path))
 
     def test_bad_bounds_are_refused(self):
         for text, told in (("[other]\nratio = 1\n", "no row other"), ("[pair]\npending = 'x'\n", "ratio or max"),
@@ -161,16 +159,16 @@ class Files(unittest.TestCase):
                            ("[pair]\nratio = 1.0\nknown = {x = 1.1}\n", "tighter")):
             path, folder = written(text)
             with folder:
-                self.assertIn(told, self.dies(bench_table.read_bounds, {"pair"}, path))
+                self.assertIn(told, self.dies(figures.read_bounds, {"pair"}, path))
 
     def test_a_known_compiler_has_a_tighter_bound(self):
         path, folder = written('[pair]\nratio = 1.0\nknown = {"gcc 12" = 0.996}\n')
         with folder:
             for compiler, ratio in (("gcc 12", 0.996), ("gcc 13", 1.0), (None, 1.0)):
-                self.assertEqual(bench_table.read_bounds({"pair"}, path, compiler), {"pair": {"ratio": ratio}})
+                self.assertEqual(figures.read_bounds({"pair"}, path, compiler), {"pair": {"ratio": ratio}})
 
     def test_the_compiler_has_a_name(self):
-        self.assertRegex(bench_table.compiler_name(), r"^gcc \d+$")
+        self.assertRegex(figures.compiler_name(), r"^gcc \d+$")
 
 
 class Choice(unittest.TestCase):
@@ -181,7 +179,7 @@ class Choice(unittest.TestCase):
         {"id": "c", "group": "two", "boot": "owner", "run": "loop new", "only": "ours"}]}
 
     def chosen(self, names, short=False):
-        return [entry["id"] for entry in benchmarks.chosen(self.TABLE, names, short)]
+        return [entry["id"] for entry in run.chosen(self.TABLE, names, short)]
 
     def test_by_id_group_and_boot(self):
         self.assertEqual(self.chosen([]), ["calibrate", "a", "b", "c"])
@@ -198,32 +196,32 @@ class Choice(unittest.TestCase):
 
     def test_a_call_is_made_once_and_only_where_it_can(self):
         rows = self.TABLE["row"]
-        self.assertEqual(benchmarks.commands_for(rows, "plain", "base"), ["loop calibrate", "user x"])
-        self.assertEqual(benchmarks.commands_for(rows, "owner", "base"), [])
-        self.assertEqual(benchmarks.commands_for(rows, "owner", "ours"), ["loop new"])
+        self.assertEqual(run.commands_for(rows, "plain", "base"), ["loop calibrate", "user x"])
+        self.assertEqual(run.commands_for(rows, "owner", "base"), [])
+        self.assertEqual(run.commands_for(rows, "owner", "ours"), ["loop new"])
 
     def test_ticks_that_are_no_instructions_stop_everything(self):
         for values in ([], [2.1], [2.0, 1.9]):
             calibration = row(values, [])
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
-                benchmarks.proven(calibration)
-        benchmarks.proven(row([2.0], [2.00002]))
+                run.proven(calibration)
+        run.proven(row([2.0], [2.00002]))
 
 
 class Table(unittest.TestCase):
     def test_a_line_has_everything(self):
-        lines = bench_table.table([row([250, 250], [251, 251], ratio=1.000)])
+        lines = figures.table([row([250, 250], [251, 251], ratio=1.000)])
         self.assertIn("page allocator", lines[0])
         for word in ("allocate + free", "250", "251", "1.004", "0.00%", "<= 1.000", "OUTSIDE"):
             self.assertIn(word, lines[1])
 
     def test_without_a_base_there_is_no_ratio(self):
-        self.assertRegex(bench_table.table([row([], [251])])[1], r" - +251 insn +-$")
+        self.assertRegex(figures.table([row([], [251])])[1], r" - +251 insn +-$")
 
 
 class Code(unittest.TestCase):
     def functions(self, start, body="pop    %rbx"):
-        return bench_static.functions(OBJDUMP.format(start=start, body=body))
+        return objects.functions(OBJDUMP.format(start=start, body=body))
 
     def test_code_that_only_moved_is_the_same(self):
         self.assertEqual(self.functions(10), self.functions(20))
@@ -232,7 +230,7 @@ class Code(unittest.TestCase):
         self.assertNotEqual(self.functions(10), self.functions(10, "pop    %rbp"))
 
     def test_another_callee_is_not_the_same(self):
-        other = bench_static.functions(OBJDUMP.format(start=10, body="pop    %rbx").replace("prepare", "unprepare"))
+        other = objects.functions(OBJDUMP.format(start=10, body="pop    %rbx").replace("prepare", "unprepare"))
         self.assertNotEqual(self.functions(10), other)
 
     def test_a_target_elsewhere_is_its_name(self):
@@ -248,17 +246,17 @@ Disassembly of section .text:
   {jump:x}:\tjmp    {second:x} <caller>
 \t\t\t{jump:x}: R_X86_64_32S\t.text+0x{first:x}
 """
-        moved = [bench_static.functions(text.format(first=start, second=start + 16, jump=start + 21))["caller"]
+        moved = [objects.functions(text.format(first=start, second=start + 16, jump=start + 21))["caller"]
                  for start in (0, 0x70)]
         self.assertEqual(moved[0], ["call   <local>", "jmp    +0x0", "    local+0x0"])
         self.assertEqual(moved[0], moved[1])
         other = text.format(first=0, second=16, jump=21).replace("local", "other")
-        self.assertNotEqual(moved[0], bench_static.functions(other)["caller"])
+        self.assertNotEqual(moved[0], objects.functions(other)["caller"])
 
     def test_count_has_parts_and_no_padding(self):
         text = OBJDUMP.format(start=10, body="pop    %rbx")
-        self.assertEqual(bench_static.count(bench_static.functions(text[:text.index("0000000000000300")])["free"]), 5)
-        self.assertEqual(bench_static.count(bench_static.functions(text)["free"]), 6)
+        self.assertEqual(objects.count(objects.functions(text[:text.index("0000000000000300")])["free"]), 5)
+        self.assertEqual(objects.count(objects.functions(text)["free"]), 6)
 
 
 if __name__ == "__main__":

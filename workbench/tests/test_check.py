@@ -2,20 +2,15 @@
 """What a run remembers: only what passed, and only for the same state."""
 
 import functools
-import importlib.machinery
-import importlib.util
 import tempfile
 import threading
 import unittest
 from pathlib import Path
 from unittest import mock
 
-import wb
-from ktap import Case
-
-loader = importlib.machinery.SourceFileLoader("check", str(wb.TOP / "workbench" / "check"))
-check = importlib.util.module_from_spec(importlib.util.spec_from_loader("check", loader))
-loader.exec_module(check)
+from check import run as check
+from lib import console
+from lib.cases import Case
 
 GOOD = [Case("a", "passed"), Case("b", "skipped", "needs c")]
 
@@ -82,7 +77,7 @@ class SideBySide(unittest.TestCase):
         suites = [check.Suite("slow", "a", functools.partial(boot, "slow"), config="c"), check.Suite("host", "a", lambda: GOOD),
                   check.Suite("quick", "a", functools.partial(boot, "quick"), config="c")]
         with mock.patch.object(check, "built_kernel", build), mock.patch.object(check, "guests_at_once", lambda: 2), \
-                mock.patch.object(check, "report"), mock.patch.object(wb, "say"):
+                mock.patch.object(check, "report"), mock.patch.object(console, "say"):
             return check.run_all(suites, check.Progress(False, False), False)
 
     def test_two_are_there_at_once_and_the_order_stays(self):

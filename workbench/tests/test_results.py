@@ -7,12 +7,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-import guests
-import kernels
-import ktap
-import static_checks
-import wb
-from ktap import Case
+from check import ktap, static
+from guest import qemu
+from kernel import build
+from lib import paths
+from lib.cases import Case
 
 KUNIT = """KTAP version 1
 1..1
@@ -43,7 +42,7 @@ KSELFTEST = """# overriding timeout to 1800
 """
 
 
-@unittest.skipUnless((wb.LINUX / "tools/testing/kunit").is_dir(), "needs build/linux for the kernel's KTAP parser")
+@unittest.skipUnless((paths.LINUX / "tools/testing/kunit").is_dir(), "needs build/linux for the kernel's KTAP parser")
 class Ktap(unittest.TestCase):
     def statuses(self, cases):
         return {case.name: case.status for case in cases}
@@ -97,8 +96,8 @@ class Judge(unittest.TestCase):
             results.mkdir()
             for name, text in ({"finished": "", "tainted": "0\n", "work.status": "0\n"} if files is None else files).items():
                 (results / name).write_text(text)
-            outcome = guests.Outcome("test", folder / "console", results, 1.0)
-            guests.judge(outcome, guests.Boot(kernel="none", name="test", jobs=jobs, timeout=5), in_time)
+            outcome = qemu.Outcome("test", folder / "console", results, 1.0)
+            qemu.judge(outcome, qemu.Boot(kernel="none", name="test", jobs=jobs, timeout=5), in_time)
             return "; ".join(outcome.problems)
 
     def test_a_good_boot(self):
@@ -131,11 +130,11 @@ class Judge(unittest.TestCase):
     def test_excerpt_is_what_is_around_the_first_problem(self):
         lines = [f"line {number}" for number in range(100)]
         lines[50] = "kernel BUG at mm/slub.c:1!"
-        self.assertEqual(guests.excerpt(lines), lines[45:90])
+        self.assertEqual(qemu.excerpt(lines), lines[45:90])
 
     def test_excerpt_without_a_problem_is_the_end(self):
-        self.assertEqual(guests.excerpt([f"line {number}" for number in range(100)])[-1], "line 99")
-        self.assertEqual(guests.excerpt([]), [])
+        self.assertEqual(qemu.excerpt([f"line {number}" for number in range(100)])[-1], "line 99")
+        self.assertEqual(qemu.excerpt([]), [])
 
     def test_timeout_tells_the_last_line(self):
         self.assertIn("no end after 5 s; the console's last line: stuck here", self.judge("a\nstuck here\n\n", in_time=False))
@@ -146,7 +145,7 @@ class Fragments(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.folder = Path(folder.name)
-        patch = mock.patch.object(kernels, "CONFIGS", self.folder)
+        patch = mock.patch.multiple(build, CONFIGS=self.folder, FRAGMENTS=self.folder)
         patch.start()
         self.addCleanup(patch.stop)
 
@@ -156,51 +155,51 @@ class Fragments(unittest.TestCase):
     def test_later_fragments_win(self):
         self.write("low", "CONFIG_A=y\nCONFIG_B=\"x y\"\n")
         self.write("high", "# with: low\n# CONFIG_A is not set\nCONFIG_C=3\n")
-        self.assertEqual(kernels.requested("high"), {"CONFIG_A": "n", "CONFIG_B": '"x y"', "CONFIG_C": "3"})
+        self.assertEqual(build.requested("high"), {"CONFIG_A": "n", "CONFIG_B": '"x y"', "CONFIG_C": "3"})
 
     def test_bad_fragments_are_refused(self):
-        self.write("loop", "# with: loop\n")
+        self.write("lost", "# with: nowhere\n")
         self.write("typo", "CONFIG_A\n")
-        for name in ("loop", "typo", "missing"):
+        for name in ("lost", "typo", "missing"):
             with self.assertRaises(SystemExit, msg=name):
-                kernels.requested(name)
+                build.requested(name)
 
     def test_what_was_asked_for_has_to_be_there(self):
         self.write("any", "CONFIG_A=y\nCONFIG_OURS=y\n")
-        whole = kernels.Kernel("any")
-        prefix = kernels.Kernel("any", source=self.folder)
-        with mock.patch.object(kernels, "series_options", return_value={"CONFIG_OURS"}):
+        whole = build.Kernel("any")
+        prefix = build.Kernel("any", source=self.folder)
+        with mock.patch.object(build, "series_options", return_value={"CONFIG_OURS"}):
             for kernel, have, lost in ((whole, {"CONFIG_A": "y"}, ["CONFIG_OURS=y"]),
                                        (whole, {"CONFIG_A": "y", "CONFIG_OURS": "y"}, []),
                                        (prefix, {"CONFIG_A": "y"}, []),
                                        (prefix, {"CONFIG_A": "y", "CONFIG_OURS": "m"}, ["CONFIG_OURS=y"]),
                                        (prefix, {"CONFIG_OURS": "y"}, ["CONFIG_A=y"])):
-                self.assertEqual(kernel.lost(kernels.requested("any"), have), lost)
+                self.assertEqual(kernel.lost(build.requested("any"), have), lost)
 
 
 class Remarks(unittest.TestCase):
     def test_only_new_lines_count(self):
         before = "mm/a.c:10:5: warning: old\n"
-        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: old\n", before), [])
-        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: old\nmm/a.c:13:5: warning: old\n", before),
+        self.assertEqual(static.new_lines("mm/a.c:12:5: warning: old\n", before), [])
+        self.assertEqual(static.new_lines("mm/a.c:12:5: warning: old\nmm/a.c:13:5: warning: old\n", before),
                          ["mm/a.c:13:5: warning: old"])
-        self.assertEqual(static_checks.new_lines("mm/a.c:12:5: warning: new\n", before), ["mm/a.c:12:5: warning: new"])
+        self.assertEqual(static.new_lines("mm/a.c:12:5: warning: new\n", before), ["mm/a.c:12:5: warning: new"])
 
     def test_checkpatch_s_remarks_are_known_by_the_mail(self):
         said = subprocess.CompletedProcess([], 1, "-:9: WARNING:X: y\n", "")
-        with mock.patch.object(static_checks, "git") as git, mock.patch.object(static_checks.subprocess, "run") as run:
+        with mock.patch.object(static, "git") as git, mock.patch.object(static.subprocess, "run") as run:
             run.return_value = said
             git.return_value = "From 1\nSubject: a\n"
-            _, remarks, key = static_checks.remarks_of("1", "base", {})
+            _, remarks, key = static.remarks_of("1", "base", {})
             git.return_value = "From 2\nSubject: a\n"
-            self.assertEqual(static_checks.remarks_of("2", "base", {key: remarks})[1:], (remarks, key))
+            self.assertEqual(static.remarks_of("2", "base", {key: remarks})[1:], (remarks, key))
             self.assertEqual(run.call_count, 1)
-            self.assertNotEqual(static_checks.remarks_of("2", "other", {key: remarks})[2], key)
+            self.assertNotEqual(static.remarks_of("2", "other", {key: remarks})[2], key)
             git.return_value = "From 2\nSubject: b\n"
-            self.assertNotEqual(static_checks.remarks_of("2", "base", {key: remarks})[2], key)
+            self.assertNotEqual(static.remarks_of("2", "base", {key: remarks})[2], key)
             self.assertEqual(run.call_count, 3)
             said.stderr = "no module named ply"
-            self.assertIsNone(static_checks.remarks_of("2", "base", {})[2])
+            self.assertIsNone(static.remarks_of("2", "base", {})[2])
 
 
 if __name__ == "__main__":

@@ -16,6 +16,11 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
+from lib import paths
+from series.maintainers import Maintainers
+from series.order import SeriesFile
+from series.patch import breaks_message, parse_patch, slug
+
 # Hundreds of small git commands: in memory they take half the time.
 if os.access("/dev/shm", os.W_OK):
     tempfile.tempdir = "/dev/shm"
@@ -23,13 +28,9 @@ if os.access("/dev/shm", os.W_OK):
 WORKBENCH = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(WORKBENCH))
 
-import wb  # noqa: E402  (the path above comes first)
-from series_maintainers import Maintainers  # noqa: E402
-from series_order import SeriesFile  # noqa: E402
-from series_patch import breaks_message, parse_patch, slug  # noqa: E402
 
-LOADER = importlib.machinery.SourceFileLoader("series_tool", str(WORKBENCH / "series"))
-TOOL = importlib.util.module_from_spec(importlib.util.spec_from_loader("series_tool", LOADER))
+LOADER = importlib.machinery.SourceFileLoader("wb", str(WORKBENCH / "wb"))
+TOOL = importlib.util.module_from_spec(importlib.util.spec_from_loader("wb", LOADER))
 with mock.patch.object(sys, "dont_write_bytecode", True):
     LOADER.exec_module(TOOL)
 
@@ -180,10 +181,10 @@ class Toy(unittest.TestCase):
     def series(self, *words, env=None):
         """Run the tool; returns (exit status, all output)."""
         output = io.StringIO()
-        with mock.patch.multiple(wb, TOP=self.top, BUILD=self.top / "build", LINUX=self.linux), \
-                mock.patch.dict(os.environ, env or {}), mock.patch.object(sys, "argv", ["series", *words]), \
+        with mock.patch.multiple(paths, TOP=self.top, BUILD=self.top / "build", LINUX=self.linux), \
+                mock.patch.dict(os.environ, env or {}), \
                 contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            status = TOOL.main()
+            status = TOOL.main(["series", *words])
         if os.environ.get("SERIES_TEST_SHOW"):
             print(f"{self.id()}: series {' '.join(words)}\n{output.getvalue()}")
         return status, output.getvalue()
@@ -462,7 +463,7 @@ class Assemble(Toy):
 
     def test_no_kernel_yet(self):
         shutil.rmtree(self.linux)
-        self.bad("assemble", says="run workbench/base")
+        self.bad("assemble", says="run workbench/wb base")
 
 
 class MaintainersFile(Toy):
@@ -1019,7 +1020,7 @@ class Lists(Toy):
     """prefixes, files, touched."""
 
     def test_the_script_itself(self):
-        done = subprocess.run([sys.executable, "-B", str(WORKBENCH / "series"), "check"], check=False, text=True,
+        done = subprocess.run([sys.executable, "-B", str(WORKBENCH / "wb"), "series", "check"], check=False, text=True,
                               env={**os.environ, "WB_TOP": str(self.top)}, stdout=subprocess.PIPE)
         self.assertEqual(done.returncode, 0)
         self.assertIn("3 patches, 3 new files, 2 MAINTAINERS entries: no problem", done.stdout)

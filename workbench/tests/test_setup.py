@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of workbench/setup with a toy package table and a pretended apt: nothing is installed."""
+"""Tests of host/setup with a toy package table and a pretended apt: nothing is installed."""
 
 import os
 import shutil
@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 WORKBENCH = Path(__file__).resolve().parent.parent
-SETUP = WORKBENCH / "setup"
+SETUP = WORKBENCH / "host" / "setup"
 
 # apt-cache knows `toy` and `tool` once the lists are there; apt-get install puts their commands in place.
 APT_CACHE = """

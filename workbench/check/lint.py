@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The fast static checks: the series' rules, the round trip, checkpatch, kernel-doc, shellcheck, the fragments."""
+
+import collections
+import subprocess
+import sys
+
+from check import static
+from lib import paths
+from lib.cases import Case
+
+
+def command(name, words):
+    """A case for a command that says what is wrong when it fails."""
+    done = subprocess.run([str(word) for word in words], cwd=paths.TOP, capture_output=True, text=True, check=False)
+    told = " ".join((done.stdout + done.stderr).split())[-600:]
+    return Case(name, "failed" if done.returncode else "passed", told if done.returncode else "")
+
+
+def everything():
+    """All of it."""
+    series = [paths.WORKBENCH / "wb", "series"]
+    scripts = sorted(str(path) for path in paths.WORKBENCH.rglob("*.py"))
+    return [
+        command("series format, claims and orphans", [*series, "check"]),
+        command("round trip", [*series, "round-trip"]),
+        command("python compiles", [sys.executable, "-m", "py_compile", *scripts]),
+        *static.shellcheck(),
+        *static.checkpatch(),
+        *static.kernel_doc(),
+    ]
+
+
+def main(_):
+    """Run them alone; prints what does not pass, and the counts on the last line."""
+    cases = everything()
+    for case in cases:
+        if case.status != "passed":
+            print(f"{case.status.upper()} {case.name}: {case.detail}")
+    count = collections.Counter(case.status for case in cases)
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    return bool(count["failed"])

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Checks that read the series' code: checkpatch, kernel-doc, shellcheck, and sparse plus W=1 against the base.
+
+Each returns a list of cases. A check that could not run is a failure, never a pass.
+"""
+
+import collections
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import subprocess
+import tempfile
+from pathlib import Path
+
+from kernel.build import Kernel, base_tree, present
+from lib import paths, process
+from lib.cases import Case
+
+COMMON = paths.WORKBENCH / "check" / "checkpatch.accepted"
+REMARKS = paths.BUILD / "check" / "checkpatch.json"     # what checkpatch said of each mail
+SPARSE = ["C=2", "CHECK=sparse", "CF=-D__typeof_unqual__=__typeof__"]
+
+
+def git(*words):
+    """The output of a git command in build/linux."""
+    return process.out(["git", "-C", paths.LINUX, *words])
+
+
+def commits():
+    """(commit, subject) of the series, oldest first."""
+    lines = git("log", "--reverse", "--format=%H %s", "base..series").splitlines()
+    return [tuple(line.split(" ", 1)) for line in lines]
+
+
+def touched(*suffixes):
+    """Paths of the kernel tree that the series adds or edits, by suffix."""
+    names = git("diff", "--name-only", "--diff-filter=d", "base", "series").splitlines()
+    return [name for name in names if name.endswith(suffixes)] if suffixes else names
+
+
+def accepted():
+    """(file or *, type) -> reason: the remarks of checkpatch that stand, those for all topics and each topic's own."""
+    table = {}
+    for path in [COMMON, *sorted(paths.TOPICS.glob("*/checkpatch.accepted"))]:
+        for line in path.read_text().splitlines():
+            if line and not line.startswith("#"):
+                name, kind, reason = line.split(None, 2)
+                table[(name, kind)] = reason
+    return table
+
+
+def checkpatch():
+    """checkpatch.pl --strict on each commit as it would be mailed, less the remarks accepted with a reason."""
+    table, used, cases = accepted(), set(), []
+    everything = commits()
+    known = json.loads(REMARKS.read_text()) if REMARKS.exists() else {}
+    base = git("rev-parse", "base").strip()
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        reports = list(pool.map(lambda commit: remarks_of(commit, base, known), (commit for commit, _ in everything)))
+    REMARKS.parent.mkdir(parents=True, exist_ok=True)
+    REMARKS.write_text(json.dumps({key: remarks for _, remarks, key in reports if key}, indent=1))
+    for (_, subject), (mail, remarks, _) in zip(everything, reports):
+        left = []
+        for line in remarks.splitlines():
+            match = re.match(r"(.*?):(\d+): (?:ERROR|WARNING|CHECK):(\w+): (.*)", line)
+            if not match:
+                left.append(line)
+                continue
+            name = named_file(mail, int(match[2]))
+            key = next((key for key in (("*", match[3]), (name, match[3])) if key in table), None)
+            used.add(key)
+            if not key:
+                left.append(f"{name or 'message'}: {match[3]}: {match[4]}")
+        cases.append(Case(f"checkpatch {subject}", "failed" if left else "passed", "; ".join(left)[:600]))
+    for name, kind in sorted(set(table) - used):
+        cases.append(Case(f"checkpatch.accepted {name} {kind}", "failed", "accepted, but no longer seen: take it out"))
+    return cases
+
+
+def remarks_of(commit, base, known):
+    """A commit as a mail, what checkpatch says of it, and the key that this is known by: the base, which has checkpatch and
+    what it looks up, and all of the mail but its first line, which names the commit."""
+    mail = git("format-patch", "--stdout", "-1", commit)
+    key = hashlib.sha256(f"{base}\n{mail.partition(chr(10))[2]}".encode()).hexdigest()
+    if key in known:
+        return mail, known[key], key
+    # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
+    done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
+                           "--no-summary", "-"], cwd=paths.LINUX, input=mail, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
+    # What it could not look up, for want of a tool, is not known.
+    return mail, done.stdout + done.stderr, None if done.stderr or done.returncode not in (0, 1) else key
+
+
+def named_file(mail, number):
+    """The file that a line of a mail belongs to; empty in the message."""
+    name = ""
+    for line in mail.splitlines()[:number]:
+        if line.startswith("+++ b/"):
+            name = line[6:]
+    return name
+
+
+def kernel_doc():
+    """Kernel-doc comments of every touched C file and header."""
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(kernel_doc_of, touched(".c", ".h")))
+
+
+def kernel_doc_of(name):
+    """A file's case; the base's version is looked at only if there is something to compare."""
+    done = subprocess.run(["python3", "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=paths.LINUX,
+                          capture_output=True, text=True, check=False)
+    told = done.stdout + done.stderr
+    fresh = new_lines(told, base_kernel_doc(name)) if told.strip() else []
+    return Case(f"kernel-doc {name}", "failed" if fresh or done.returncode < 0 else "passed", "; ".join(fresh))
+
+
+def base_kernel_doc(name):
+    """What kernel-doc says of the base's version of a file."""
+    known = subprocess.run(["git", "-C", paths.LINUX, "show", f"base:{name}"], capture_output=True, check=False)
+    if known.returncode:
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(known.stdout)
+        done = subprocess.run(["python3", paths.LINUX / "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=folder,
+                              capture_output=True, text=True, check=False)
+        return done.stdout + done.stderr
+
+
+def new_lines(text, before):
+    """The lines of text that `before` does not have as often, line numbers aside."""
+    def plain(line):
+        return re.sub(r":\d+(:\d+)?:?", ":", line.strip())
+    known = collections.Counter(plain(line) for line in before.splitlines())
+    fresh = []
+    for line in text.splitlines():
+        if line.strip() and not known[plain(line)]:
+            fresh.append(line.strip())
+        elif line.strip():
+            known[plain(line)] -= 1
+    return fresh
+
+
+def shellcheck():
+    """Every shell script that is ours, in the workbench and in the overlay."""
+    cases = []
+    listed = process.out(["git", "-C", paths.TOP, "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
+    for name in listed:
+        path = paths.TOP / name
+        if not path.is_file() or path.stat().st_size > 1 << 20:
+            continue
+        with open(path, "rb") as source:
+            first = source.readline()
+        if not re.match(rb"#!.*\b(ba)?sh\b|# shellcheck shell=", first):
+            continue
+        done = subprocess.run(["shellcheck", "-x", "-P", "SCRIPTDIR", "-P", str(paths.TOP), "-P", str(paths.WORKBENCH / "guest"), path], cwd=path.parent,
+                              capture_output=True, text=True, check=False)
+        cases.append(Case(f"shellcheck {name}", "failed" if done.returncode else "passed",
+                          " ".join(done.stdout.split())[:400]))
+    return cases or [Case("shellcheck", "failed", "no script found")]
+
+
+def sparse_sees():
+    """Proof that the installed sparse, called as the kernel calls it, reports a real defect."""
+    with tempfile.NamedTemporaryFile("w", suffix=".c") as sample:
+        sample.write("int f(int __attribute__((noderef, address_space(1))) *p);\n"
+                     "int f(int __attribute__((noderef, address_space(1))) *p) { return *p; }\n")
+        sample.flush()
+        done = subprocess.run(["sparse", sample.name], capture_output=True, text=True, check=False)
+    seen = "dereference of noderef" in done.stdout + done.stderr
+    return Case("sparse reports a defect", "passed" if seen else "failed",
+                "" if seen else f"it said: {(done.stdout + done.stderr).strip() or 'nothing'}")
+
+
+def compiled_with_remarks(kernel, objects):
+    """Compile objects anew with W=1 and sparse; the compiler's and sparse's lines, and the files that sparse checked."""
+    with kernel.locked():
+        return compile_locked(kernel, objects)
+
+
+def compile_locked(kernel, objects):
+    """The same, under the object tree's lock."""
+    kernel.configure()
+    for name in objects:
+        (kernel.objects / name).unlink(missing_ok=True)
+    log = paths.LOGS / f"static-{kernel.label}.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "w", encoding="utf-8") as sink:
+        words = kernel.make(f"-j{os.cpu_count()}", "W=1", *SPARSE, *objects)
+        done = subprocess.run(words, stdout=sink, stderr=subprocess.STDOUT, check=False,
+                              env={**os.environ, **kernel.environment()})
+    text = log.read_text(errors="replace")
+    checked = set(re.findall(r"^\s+CHECK\s+(\S+)$", text, re.M))
+    remarks = "\n".join(line for line in text.splitlines() if re.search(r": (warning|error|note):|specified, but", line))
+    return done.returncode, remarks, checked, log
+
+
+def missing_option(source, dot_config):
+    """The option that a file's Makefile asks for and that the configuration does not set; empty if the file is built."""
+    makefile = (paths.LINUX / source).parent / "Makefile"
+    lines = makefile.read_text().replace("\\\n", " ") if makefile.is_file() else ""
+    guard = re.search(rf"^obj-\$\((CONFIG_\w+)\)\s*[+:]?=.*(?<=\s){re.escape(Path(source).stem)}\.o\b", lines, re.M)
+    return guard[1] if guard and guard[1] not in dot_config else ""
+
+
+def built_sources(kernel):
+    """The kernel's C files that the series touches: those that a configuration builds, and the others with what they need."""
+    kernel.configure()
+    dot_config = present(kernel.objects / ".config")
+    needed = {name: missing_option(name, dot_config) for name in touched(".c") if not name.startswith(("tools/", "Documentation/"))}
+    return [name for name, option in needed.items() if not option], [pair for pair in needed.items() if pair[1]]
+
+
+def sparse_and_warnings(config="default"):
+    """W=1 and sparse on every touched C file that the configuration builds: new lines against the base only."""
+    cases = [sparse_sees()]
+    ours = Kernel(config, label=f"{config}-static")
+    sources, left_out = built_sources(ours)
+    cases += [Case(f"W=1 and sparse {name}", "skipped", f"needs {option}") for name, option in left_out]
+    objects = [str(Path(name).with_suffix(".o")) for name in sources]
+    known = [name for name, path in zip(objects, sources)
+             if not subprocess.run(["git", "-C", paths.LINUX, "cat-file", "-e", f"base:{path}"], capture_output=True,
+                                   check=False).returncode]
+    base_tree()
+    _, before, _, _ = compiled_with_remarks(Kernel(config, base=True, label=f"{config}-static-base"), known)
+    status, now, checked, log = compiled_with_remarks(ours, objects)
+    if status:
+        return [*cases, Case("W=1 build", "failed", f"{process.telling_line(log)} (log {log})")]
+    fresh = new_lines(strip(now, paths.LINUX), strip(before, paths.BUILD / "linux-base"))
+    fresh = [line for line in fresh if not known_noise(line)]
+    for name in sources:
+        lines = [line for line in fresh if name in line]
+        fresh = [line for line in fresh if line not in lines]
+        cases.append(Case(f"W=1 and sparse {name}", "failed" if lines else "passed", "; ".join(lines)[:600]))
+        if name not in checked:
+            cases.append(Case(f"sparse ran on {name}", "failed", f"the build does not say CHECK {name} (log {log})"))
+    if fresh:
+        cases.append(Case("W=1 and sparse, other files", "failed", "; ".join(fresh)[:600]))
+    return cases
+
+
+def known_noise(line):
+    """sparse 0.6 calls every MODULE_*() and module_param*() line of 7.3 a bad constant expression, in the base's files as well."""
+    match = re.match(r"(\S+?):(\d+):\d+: error: bad constant expression", line)
+    if not match or not (paths.LINUX / match[1]).is_file():
+        return False
+    lines = (paths.LINUX / match[1]).read_text().splitlines()
+    return lines[int(match[2]) - 1].startswith(("MODULE_", "module_param"))
+
+
+def strip(text, tree):
+    """Remarks without the path of their tree, so that two trees can be compared."""
+    return text.replace(f"{tree}/", "")

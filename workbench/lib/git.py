@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-2.0
+"""git, the only place that calls it: commands whose result no user configuration can change."""
+
+import os
+import subprocess
+
+from lib.errors import CommandError
+
+# The user's and the machine's configuration are not read at all (see environment()); these settings
+# guard against what the work tree's own configuration may hold.
+FIXED = [
+    "core.autocrlf=false", "core.safecrlf=false", "core.quotePath=false", "core.hooksPath=/dev/null",
+    "gc.auto=0", "commit.gpgSign=false", "apply.whitespace=nowarn", "apply.ignoreWhitespace=no",
+    "diff.suppressBlankEmpty=false", "diff.noprefix=false", "diff.mnemonicPrefix=false",
+    "i18n.commitEncoding=UTF-8", "i18n.logOutputEncoding=UTF-8", "advice.detachedHead=false",
+    "core.attributesFile=/dev/null", "fastimport.unpackLimit=1000000",
+]
+
+# Twelve digits name a blob uniquely in any kernel repository, and 'git am --3way' can use them.
+DIFF_OPTIONS = [
+    "-p", "-r", "--binary", "--abbrev=12", "--no-color", "--no-ext-diff", "--no-textconv", "--unified=3",
+    "--inter-hunk-context=0", "--diff-algorithm=myers", "--indent-heuristic", "--find-renames=50%", "-l0",
+    "-O/dev/null", "--no-relative", "--src-prefix=a/", "--dst-prefix=b/",
+]
+
+
+class GitError(CommandError):
+    """A git command that failed."""
+
+
+def clean_environment():
+    """The environment without variables that point git at another repository or change its output."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+
+
+def user_environment():
+    """The environment of git commands that the user goes on with: all but what points at another repository."""
+    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
+    return {name: value for name, value in os.environ.items() if name not in elsewhere}
+
+
+def environment(work_tree):
+    """The environment of our own git commands: neither the user's nor the machine's configuration counts."""
+    return {**clean_environment(), "LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
+            "GIT_CONFIG_VALUE_0": os.path.realpath(work_tree)}
+
+
+class Git:
+    """A git work tree."""
+
+    def __init__(self, work_tree):
+        self.work_tree = str(work_tree)
+
+    def run(self, *words, stdin=None, env=None, check=True):
+        """Run a git command; its outputs are bytes."""
+        command = ["git"]
+        for setting in FIXED:
+            command += ["-c", setting]
+        done = subprocess.run(command + [str(word) for word in words], cwd=self.work_tree, input=stdin or b"",
+                              env={**environment(self.work_tree), **(env or {})}, stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, check=False)
+        if check and done.returncode:
+            text = (done.stderr or done.stdout).decode(errors="replace").strip().replace("\n\t", " ")
+            raise GitError(f"git {words[0]}: {text}")
+        return done
+
+    def out(self, *words, stdin=None, env=None):
+        """Standard output as bytes."""
+        return self.run(*words, stdin=stdin, env=env).stdout
+
+    def text(self, *words, stdin=None, env=None):
+        """Standard output as text without the final newline."""
+        return self.out(*words, stdin=stdin, env=env).decode(errors="surrogateescape").rstrip("\n")
+
+    def commit(self, name):
+        """The commit that a name stands for, or None."""
+        done = self.run("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", check=False)
+        return done.stdout.decode().strip() or None
+
+    def tree(self, commit):
+        """The tree id of a commit."""
+        return self.text("rev-parse", "--verify", f"{commit}^{{tree}}")
+
+    def path(self, name):
+        """A path inside the git directory."""
+        return os.path.join(self.work_tree, self.text("rev-parse", "--git-path", name))
+
+    def blob(self, content):
+        """Store a blob and return its id."""
+        return self.text("hash-object", "-w", "--stdin", stdin=content)
+
+    def content(self, blob):
+        """The content of a blob."""
+        return self.out("cat-file", "blob", blob)
+
+    def listing(self, commit):
+        """All files of a commit: path -> (mode, blob)."""
+        files = {}
+        for record in self.out("ls-tree", "-r", "-z", "--full-tree", commit).split(b"\0"):
+            if record:
+                meta, path = record.split(b"\t", 1)
+                mode, _, blob = meta.decode().split(" ")
+                files[path.decode(errors="surrogateescape")] = (mode, blob)
+        return files
+
+    def small_tree(self, files, index):
+        """A tree that holds just these files (path -> (mode, blob)), made with the index file given."""
+        self.fill_index(files, index)
+        return self.text("write-tree", env={"GIT_INDEX_FILE": index})
+
+    def fill_index(self, files, index):
+        """Make an index file that holds just these files."""
+        if os.path.exists(index):
+            os.unlink(index)
+        lines = [f"{mode} {blob}\t{path}\0" for path, (mode, blob) in sorted(files.items())]
+        if lines:
+            self.out("update-index", "-z", "--index-info", env={"GIT_INDEX_FILE": index},
+                     stdin="".join(lines).encode(errors="surrogateescape"))
+        else:
+            self.out("read-tree", "--empty", env={"GIT_INDEX_FILE": index})
+
+    def diff(self, before, after, index):
+        """The diff between two sets of files, in our fixed form."""
+        if before == after:
+            return b""
+        return self.out("diff-tree", *DIFF_OPTIONS, self.small_tree(before, index), self.small_tree(after, index))
+
+    def busy(self):
+        """What git is in the middle of ('am', 'rebase', 'cherry-pick', 'merge'), or None."""
+        if os.path.isdir(self.path("rebase-apply")):
+            return "am" if os.path.exists(self.path("rebase-apply/applying")) else "rebase"
+        for name, what in (("rebase-merge", "rebase"), ("CHERRY_PICK_HEAD", "cherry-pick"), ("MERGE_HEAD", "merge"),
+                           ("REVERT_HEAD", "revert")):
+            if os.path.exists(self.path(name)):
+                return what
+        return None
+
+    def dirty(self):
+        """The tracked files with uncommitted changes."""
+        records = self.out("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames").split(b"\0")
+        return [record[3:].decode(errors="replace") for record in records if record]

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The patch series: stored form (patches/, overlay files, MAINTAINERS) <-> commits in build/linux.
+
+  series check                      rules that need no kernel
+  series assemble [--into REF]      commits on branch series of build/linux; FORCE=1 drops unsaved commits
+  series refresh                    write the commits of branch series back to the stored form
+  series round-trip                 assemble without a work tree, then compare what refresh would write
+  series export                     one mailbox per topic in build/mbox
+  series prove-mbox                 b4 applies each mailbox and gets the assembled tree
+  series prefixes                   commit id, topic and subject of each commit, oldest first
+  series files | touched            overlay files | every path that the series adds or changes
+"""
+
+import argparse
+import os
+from pathlib import Path
+
+from lib import console, paths
+from lib.errors import CommandError
+from lib.git import Git
+from series import assemble, export, refresh
+from series.repo import Repository
+
+
+def linux():
+    """build/linux, which the base command makes."""
+    if not (paths.LINUX / ".git").exists():
+        raise CommandError(f"{paths.LINUX} does not exist; run workbench/wb base")
+    return Git(paths.LINUX)
+
+
+def forced(options):
+    """Did the user say --force or FORCE=1?"""
+    return options.force or os.environ.get("FORCE", "") not in ("", "0")
+
+
+def command_check(repository, _):
+    """All problems of the stored form."""
+    problems = repository.check()
+    if problems:
+        raise CommandError(problems)
+    console.say(f"{len(repository.patches)} patches, {len(repository.overlay)} new files, "
+           f"{len(repository.maintainers.titles)} MAINTAINERS entries: no problem")
+
+
+def command_assemble(repository, options):
+    """Commits from the stored form."""
+    assemble.assemble(linux(), repository, force=forced(options), into=options.into,
+                             checkout=not options.no_checkout)
+
+
+def command_refresh(repository, options):
+    """Stored form from the commits."""
+    refresh.refresh(linux(), repository, force=forced(options))
+
+
+def command_round_trip(repository, _):
+    """Assemble and refresh without touching a file."""
+    git = linux()
+    builder, commits = assemble.build(git, repository)
+    assemble.tell_offsets(builder)
+    problems = refresh.roundtrip(git, repository, assemble.tip(builder, commits))
+    if problems:
+        raise CommandError(problems)
+    console.say(f"Round trip of {len(commits)} commits is clean, tree {git.tree(assemble.tip(builder, commits))}")
+
+
+def mailboxes(options):
+    """The folder of the mailboxes."""
+    return Path(options.out) if options.out else paths.BUILD / "mbox"
+
+
+def command_export(repository, options):
+    """One mailbox per topic."""
+    export.export(linux(), repository, paths.BUILD, mailboxes(options), options.topic, options.signoff)
+
+
+def command_prove_mbox(repository, options):
+    """Apply the mailboxes with b4 and compare trees."""
+    export.prove(linux(), repository, mailboxes(options), options.topic)
+
+
+def command_prefixes(repository, options):
+    """Commits of the series, one per line."""
+    _, commits = assemble.build(linux(), repository)
+    for commit, patch in zip(commits, repository.patches):
+        if options.topic in (None, patch.topic):
+            print(f"{commit} {patch.topic} {patch.subject}")
+
+
+def command_files(repository, _):
+    """Overlay files."""
+    for path in repository.overlay:
+        print(path)
+
+
+def command_touched(repository, _):
+    """Overlay files, edited upstream files, MAINTAINERS."""
+    paths = set(repository.overlay)
+    for patch in repository.patches:
+        paths.update(patch.touched())
+        paths.update(["MAINTAINERS"] if patch.entries else [])
+    for path in sorted(paths):
+        print(path)
+
+
+def parse_arguments(words):
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="wb series", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, function in sorted(globals().items()):
+        if name.startswith("command_"):
+            sub = commands.add_parser(name[len("command_"):].replace("_", "-"), help=function.__doc__)
+            sub.set_defaults(function=function)
+            if name in ("command_prefixes", "command_export", "command_prove_mbox"):
+                sub.add_argument("--topic", help="just this topic")
+            if name in ("command_export", "command_prove_mbox"):
+                sub.add_argument("--out", metavar="DIR", help="folder of the mailboxes (build/mbox)")
+            if name == "command_export":
+                sub.add_argument("--signoff", metavar="'Name <mail>'", help="add this Signed-off-by")
+            if name in ("command_assemble", "command_refresh"):
+                sub.add_argument("--force", action="store_true", help="as FORCE=1: drop what is in the way")
+            if name == "command_assemble":
+                sub.add_argument("--into", metavar="REF", help="set this ref, leave the work tree alone")
+                sub.add_argument("--no-checkout", action="store_true", help="only build, print the tree id")
+    return parser.parse_args(words)
+
+
+def main(words):
+    """Run a command."""
+    options = parse_arguments(words)
+    repository = Repository(paths.TOP)
+    topic = getattr(options, "topic", None)
+    if topic and topic not in repository.series.topics:
+        raise CommandError(f"no topic {topic} in patches/series")
+    options.function(repository, options)
+    return 0

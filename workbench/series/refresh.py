@@ -1,0 +1,323 @@
+# SPDX-License-Identifier: GPL-2.0
+"""From commits back to the stored series: patch files, overlay files, MAINTAINERS entries."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from lib.console import say
+from lib.errors import CommandError
+from series.assemble import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs_file, names, remember_inputs
+from series.maintainers import Maintainers
+from series.patch import format_patch, parse_patch, path_problem, slug, split_notes
+from series.repo import Repository, mark, read
+
+
+class Reader:
+    """Reads the commits between the base and a tip and computes what the repository has to hold."""
+
+    def __init__(self, git, repository, tip, inherit_notes=False):
+        self.git = git
+        self.repository = repository
+        self.tip = tip
+        self.base = git.commit(BASE)
+        self.inherit_notes = inherit_notes
+        self.base_files = git.listing(self.base)
+        self.added = {}
+        self.entries = {}
+        self.problems = []
+        self.old = {}
+        self.taken = set()
+
+    def commits(self):
+        """The commits, oldest first."""
+        if self.git.run("merge-base", "--is-ancestor", self.base, self.tip, check=False).returncode:
+            raise CommandError(f"branch series does not start at the base ({self.base[:12]})")
+        merges = self.git.text("rev-list", "--merges", f"{self.base}..{self.tip}")
+        if merges:
+            raise CommandError(f"commit {merges[:12]} is a merge; the series is a straight line (git rebase base)")
+        listed = self.git.text("rev-list", "--reverse", "--topo-order", f"{self.base}..{self.tip}")
+        return listed.split("\n") if listed else []
+
+    def wanted(self):
+        """Everything the repository has to hold: path -> (content, executable)."""
+        files = {}
+        order = []
+        topic = next(iter(self.repository.series.topics), None)
+        commits = self.commits()
+        self._match(commits)
+        with tempfile.TemporaryDirectory(prefix="series-") as scratch:
+            for commit in commits:
+                topic, path, data = self._patch(commit, topic, os.path.join(scratch, "index"))
+                order.append(path)
+                files[f"patches/{path}"] = (data, False)
+        self._check_topics(order)
+        if self.problems:
+            raise CommandError(self.problems)
+        for path, (mode, blob, _) in self.added.items():
+            files[path] = (self.git.content(blob), mode == "100755")
+        files["patches/series"] = (self.repository.series.rewritten(order).encode(), False)
+        files["MAINTAINERS"] = (self._maintainers(), False)
+        return {path: item for path, item in files.items() if path != "MAINTAINERS" or item[0]
+                or (self.repository.top / "MAINTAINERS").exists()}
+
+    def _match(self, commits):
+        """Find the stored patch of each commit: by its subject, else by author and date, else by its place."""
+        patches = self.repository.patches
+        by_subject = {slug(patch.subject): patch for patch in patches}
+        details = [self.git.text("log", "-1", "--no-mailmap", "--no-show-signature", "--encoding=UTF-8", "--date=raw",
+                                 "--format=%ae %ad%n%s", commit).split("\n", 1) for commit in commits]
+        self.old = {commit: by_subject[slug(subject)] for commit, (_, subject) in zip(commits, details)
+                    if slug(subject) in by_subject}
+        for commit, (author, _) in zip(commits, details):
+            same = [patch for patch in self._unmatched() if f"{patch.mail} {patch.stamp()}" == author]
+            if commit not in self.old and len(same) == 1:
+                self.old[commit] = same[0]
+        new = [commit for commit in commits if commit not in self.old]
+        gone = self._unmatched()
+        if len(new) == len(gone):
+            self.old.update(zip(new, gone))
+
+    def _unmatched(self):
+        """The stored patches that no commit was found for."""
+        taken = {patch.path for patch in self.old.values()}
+        return [patch for patch in self.repository.patches if patch.path not in taken]
+
+    def _patch(self, commit, topic, index):
+        """One commit as (topic, file name in patches/, content)."""
+        header = self.git.out("log", "-1", "--format=email", "--no-mailmap", "--no-notes", "--no-show-signature",
+                              "--no-color", "--encoding=UTF-8", commit).split(b"\n\n", 1)[0]
+        message = self.git.text("log", "-1", "--format=%b", "--no-notes", "--no-show-signature", "--no-color",
+                                "--encoding=UTF-8", commit)
+        body, notes = split_message(message)
+        subject = self.git.text("log", "-1", "--format=%s", "--encoding=UTF-8", commit)
+        notes, claims = split_notes(notes)
+        adds, entries, diff = self._content(commit, subject, index)
+        old = self.old.get(commit)
+        if claims["Topic"]:
+            topic = claims["Topic"][-1]
+        elif old:
+            topic = old.topic
+        if not notes and old and self.inherit_notes:
+            notes = old.notes
+        if topic not in self.repository.series.topics:
+            self.problems.append(f"commit {commit[:12]} ('{subject}'): topic {topic} has no heading in patches/series")
+            topic = topic or "none"
+        path = self._name(topic, slug(subject))
+        data = format_patch(header, body, notes, adds, entries, diff)
+        self.problems += [f"commit {commit[:12]} ('{subject}'): {text.split(': ', 1)[1]}"
+                          for text in parse_patch(data, path).problems]
+        return topic, path, data
+
+    def _name(self, topic, name):
+        """A file name that no other patch of the topic has."""
+        path, number = f"{topic}/{name}.patch", 2
+        while path in self.taken:
+            path, number = f"{topic}/{name[:56]}-{number}.patch", number + 1
+        self.taken.add(path)
+        return path
+
+    def _content(self, commit, subject, index):
+        """What a commit changes: files it adds, entries it adds, and the diff of the rest."""
+        before, after = {}, {}
+        adds = []
+        where = f"commit {commit[:12]} ('{subject}')"
+        for status, paths, entries in self._raw(commit):
+            for path in paths:
+                if path in self.added:
+                    _, _, owner = self.added[path]
+                    self.problems.append(f"{where}: {path}: changes a file that {owner} adds; fold it into that commit "
+                                         f"(git commit --fixup, git rebase -i --autosquash base)")
+            if status == "A" and paths[0] not in self.base_files:
+                adds.append(self._add(paths[0], entries[1], where))
+                continue
+            if entries[0]:
+                before[paths[0]] = entries[0]
+            if entries[1]:
+                after[paths[-1]] = entries[1]
+        titles = self._new_entries(before, after, where)
+        return [path for path in adds if path], titles, self.git.diff(before, after, index)
+
+    def _add(self, path, entry, where):
+        """Note a new overlay file."""
+        wrong = path_problem(path)
+        if entry[0] not in ("100644", "100755"):
+            wrong = "only regular files can be added"
+        if wrong:
+            self.problems.append(f"{where}: {path}: {wrong}")
+            return None
+        if path not in self.added:
+            self.added[path] = (*entry, where)
+        return path
+
+    def _raw(self, commit):
+        """The changed files of a commit: (status letter, paths, [entry before, entry after])."""
+        fields = self.git.out("diff-tree", "-r", "-z", "--raw", "--no-commit-id", "--find-renames=50%", "-l0",
+                              "-O/dev/null", "--no-abbrev", f"{commit}^", commit).split(b"\0")
+        fields = [item.decode(errors="surrogateescape") for item in fields]
+        changes = []
+        while len(fields) > 1:
+            old_mode, new_mode, old_blob, new_blob, status = fields.pop(0)[1:].split(" ")
+            paths = [fields.pop(0)] + ([fields.pop(0)] if status[0] == "R" else [])
+            old = (old_mode, old_blob) if status[0] != "A" else None
+            new = (new_mode, new_blob) if status[0] != "D" else None
+            if status[0] == "R" and paths[0] in self.added:
+                # Not a rename of the kernel's file: report it as a change of a file the series adds.
+                paths = paths[:1]
+            changes.append((status[0], paths, [old, new]))
+        return changes
+
+    def _new_entries(self, before, after, where):
+        """Take the entries a commit adds to MAINTAINERS out of its diff; returns their titles."""
+        if "MAINTAINERS" not in before or "MAINTAINERS" not in after:
+            return []
+        old = Maintainers(self.git.content(before["MAINTAINERS"][1]))
+        new = Maintainers(self.git.content(after["MAINTAINERS"][1]))
+        for title in self.entries:
+            if title not in new.titles or new.entry(title) != self.entries[title][0]:
+                self.problems.append(f"{where}: MAINTAINERS: changes entry {title} that {self.entries[title][1]} adds; "
+                                     f"fold it into that commit")
+        titles = [title for title in new.titles if title not in old.titles]
+        for title in titles:
+            self.entries[title] = (new.entry(title), where)
+            new.remove(title)
+        rest = self.git.blob(new.data())
+        after["MAINTAINERS"] = (after["MAINTAINERS"][0], rest)
+        if after["MAINTAINERS"] == before["MAINTAINERS"]:
+            del before["MAINTAINERS"], after["MAINTAINERS"]
+        return titles
+
+    def _maintainers(self):
+        """Our MAINTAINERS with the entries as the commits have them."""
+        ours = Maintainers(read(self.repository.top / "MAINTAINERS") or b"")
+        for title in list(ours.titles):
+            if title not in self.entries:
+                ours.remove(title)
+        for title, (text, _) in self.entries.items():
+            if title not in ours.titles:
+                ours.insert(title, text)
+            elif ours.entry(title) != text:
+                ours.replace(title, text)
+        return ours.data()
+
+    def _check_topics(self, order):
+        """The commits of a topic stand together, and the topics in the order of their headings."""
+        rank = {topic: number for number, topic in enumerate(self.repository.series.topics)}
+        for before, after in zip(order, order[1:]):
+            one, two = before.split("/")[0], after.split("/")[0]
+            if rank.get(one, 0) > rank.get(two, 0):
+                self.problems.append(f"patches/{after}: comes after a commit of topic {one}; reorder the commits, or "
+                                     f"put a line 'Topic: {one}' below '---' in its message")
+
+
+def split_message(message):
+    """Body and notes of a commit message without its subject."""
+    lines = message.split("\n")
+    end = next((n for n, line in enumerate(lines) if line.rstrip() == "---"), len(lines))
+    return "\n".join(lines[:end]).strip("\n"), "\n".join(lines[end + 1:])
+
+
+def differences(repository, wanted):
+    """What refresh would change: (verb, path) pairs."""
+    changes = []
+    for path in sorted(wanted):
+        data, executable = wanted[path]
+        now = repository.mark(path)
+        if now == "absent":
+            changes.append(("new", path))
+        elif now != mark(data, executable):
+            changes.append(("changed", path))
+    claimed = {path for patch in repository.patches for path in patch.adds} & set(repository.overlay)
+    claimed |= {f"patches/{patch.path}" for patch in repository.patches}
+    changes += [("removed", path) for path in sorted(claimed) if path not in wanted]
+    return changes
+
+
+def guard_edits(git, repository, wanted, changes):
+    """Refuse to overwrite a file that was edited in the repository after the tree was made from it."""
+    record = read(inputs_file(git))
+    if record is None:
+        return
+    lines = record.decode("utf-8", errors="surrogateescape").splitlines()
+    marks = {path: text for text, path in (line.split(" ", 1) for line in lines)}
+    problems = [f"{path}: was edited here after the last 'make tree', and refresh would overwrite it; FORCE=1 does"
+                for _, path in changes if repository.mark(path) != marks.get(path, "absent")]
+    if problems:
+        raise CommandError(problems)
+
+
+def guard_origin(git, repository, branch):
+    """Refuse to empty the repository because the tree was never made from it."""
+    if repository.patches and (not git.commit(ASSEMBLED) or branch == git.commit(BASE)):
+        raise CommandError(f"branch series of {git.work_tree} was not made from patches/; run 'make tree' first, or "
+                          f"FORCE=1 to replace all {len(repository.patches)} patches by what it holds")
+
+
+def tell_untracked(git):
+    """Mention source files that were never added: the .gitignore of Debian's kernel hides them from git status."""
+    found = git.text("ls-files", "-z", "--others", "--", "*.c", "*.h", "*.S", "*.rst", "*.sh", "*.py", "*Kconfig*",
+                     "*Makefile").split("\0")
+    for path in [path for path in found if path and not path.endswith(".mod.c")][:5]:
+        say(f"note: {path} is not in git, so it is not part of the series (git add -f {path})")
+
+
+def refresh(git, repository, force=False):
+    """The command: write what branch series of build/linux holds back to the repository."""
+    branch = git.commit(BRANCH)
+    if not branch:
+        raise CommandError(f"{git.work_tree} has no branch series; 'make tree' makes it")
+    busy = git.busy()
+    if busy:
+        raise CommandError(f"{git.work_tree} is in the middle of git {busy}; finish it first")
+    dirty = git.dirty()
+    if dirty:
+        raise CommandError(f"{git.work_tree} has uncommitted changes ({names(dirty)}); commit them first")
+    if not force:
+        guard_origin(git, repository, branch)
+    tell_untracked(git)
+    partial = git.commit(PARTIAL) is not None
+    say("Reading the commits of branch series")
+    wanted = Reader(git, repository, branch, inherit_notes=partial).wanted()
+    changes = differences(repository, wanted)
+    if not force:
+        guard_edits(git, repository, wanted, changes)
+        gone = [path for verb, path in changes if verb == "removed" and path.startswith("patches/")]
+        if partial and gone:
+            raise CommandError([f"{path}: missing on branch series, which held only part of the series after a conflict"
+                               for path in gone] + ["'make tree' tries again; FORCE=1 removes them"])
+    write(repository, wanted, changes)
+    git.out("update-ref", "-m", "series refresh", ASSEMBLED, branch)
+    git.run("update-ref", "-d", PARTIAL, check=False)
+    remember_inputs(git, Repository(repository.top))
+    for verb, path in changes:
+        print(f"  {verb:8} {path}")
+    say(f"{len(changes)} files written or removed" if changes else "Nothing changed")
+    return 0
+
+
+def write(repository, wanted, changes):
+    """Write the changed files and remove those that are gone."""
+    for verb, path in changes:
+        target = Path(repository.top / path)
+        if verb == "removed":
+            target.unlink()
+            remove_empty(target.parent, repository.top)
+            continue
+        data, executable = wanted[path]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(data)
+        mode = target.stat().st_mode
+        target.chmod(mode | 0o111 if executable else mode & ~0o111)
+
+
+def remove_empty(folder, top):
+    """Remove folders that became empty."""
+    while folder != top and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+def roundtrip(git, repository, tip):
+    """What a refresh from a freshly built series would change; nothing if the round trip is clean."""
+    wanted = Reader(git, repository, tip).wanted()
+    return [f"{path}: not as 'make refresh' would write it ({verb})" for verb, path in differences(repository, wanted)]

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The repository that holds the series: what it contains, and the rules that need no kernel."""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+
+from lib.git import Git
+from series.maintainers import Maintainers, sort_key
+from series.order import SeriesFile
+from series.patch import OURS, SUBJECT_LIMIT, parse_patch, path_problem
+
+
+def read(path):
+    """A file's content, or None."""
+    try:
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+class Repository:
+    """Our own files: the overlay, patches/ and MAINTAINERS."""
+
+    def __init__(self, top):
+        self.top = Path(top)
+        self.series = SeriesFile((read(self.top / "patches/series") or b"").decode("utf-8", errors="replace"))
+        self.patches = []
+        self.problems = list(self.series.problems)
+        for path in self.series.patches:
+            data = read(self.top / "patches" / path)
+            if data is None:
+                self.problems.append(f"patches/series: {path} is listed but does not exist")
+            else:
+                self.patches.append(parse_patch(data, path))
+        self.overlay = self._overlay()
+        self.maintainers = Maintainers(read(self.top / "MAINTAINERS") or b"")
+
+    def _overlay(self):
+        """All overlay files: path -> mode."""
+        found = {}
+        for path in self._files():
+            info = os.lstat(self.top / path)
+            if not stat.S_ISREG(info.st_mode):
+                self.problems.append(f"{path}: not a regular file")
+                continue
+            found[path] = "100755" if info.st_mode & stat.S_IXUSR else "100644"
+        return found
+
+    def _files(self):
+        """Paths of all files that are not ours; what a .gitignore of the repository names does not count."""
+        if (self.top / ".git").exists():
+            names = Git(self.top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore")
+            every = {name.decode(errors="surrogateescape") for name in names.split(b"\0") if name}
+            every = {name for name in every if os.path.lexists(self.top / name)}
+        else:
+            every = {os.path.relpath(os.path.join(where, name), self.top)
+                     for where, _, names in os.walk(self.top) for name in names}
+        return sorted(name for name in every if name.split("/")[0] not in OURS and not name.startswith("."))
+
+    def content(self, path):
+        """The content of one of our files."""
+        return (self.top / path).read_bytes()
+
+    def topics(self):
+        """Topic -> its patches, in the order of the series."""
+        grouped = {topic: [] for topic in self.series.topics}
+        for patch in self.patches:
+            grouped.setdefault(patch.topic, []).append(patch)
+        return grouped
+
+    def owned(self):
+        """Everything that refresh may write: patches/, overlay files, MAINTAINERS."""
+        paths = [f"patches/{path}" for path in self.series.patches if (self.top / "patches" / path).exists()]
+        paths += [path for path in ("patches/series", "MAINTAINERS") if (self.top / path).exists()]
+        return sorted(paths + list(self.overlay))
+
+    def mark(self, path):
+        """What tells two states of a file apart: content and executable bit."""
+        data = read(self.top / path)
+        if data is None:
+            return "absent"
+        return mark(data, os.stat(self.top / path).st_mode & stat.S_IXUSR)
+
+    def check(self):
+        """Every problem that can be found without a kernel."""
+        problems = list(self.problems)
+        for patch in self.patches:
+            problems += patch.problems
+        problems += self._stray_patches() + self._claims() + self._folding() + self._entries() \
+            + self._covers()
+        return list(dict.fromkeys(problems))
+
+    def _stray_patches(self):
+        base = self.top / "patches"
+        listed = set(self.series.patches)
+        stray = sorted(str(path.relative_to(base)) for path in base.rglob("*") if path.is_file())
+        return [f"patches/{path}: not in patches/series" for path in stray
+                if path != "series" and path not in listed and not self._cover(path)]
+
+    def _cover(self, path):
+        parts = path.split("/")
+        return len(parts) == 2 and parts[1] == "cover.txt" and parts[0] in self.series.topics
+
+    def _covers(self):
+        """A cover letter is a subject, a blank line and a body."""
+        problems = []
+        for topic in self.series.topics:
+            data = read(self.top / "patches" / topic / "cover.txt")
+            if data is None:
+                continue
+            lines = data.decode("utf-8", errors="replace").split("\n")
+            where = f"patches/{topic}/cover.txt"
+            if not lines[0].strip() or len(lines[0]) > SUBJECT_LIMIT:
+                problems.append(f"{where}: the first line is the subject, at most {SUBJECT_LIMIT} characters")
+            if len(lines) < 3 or lines[1].strip() or not "".join(lines[2:]).strip():
+                problems.append(f"{where}: a blank line and the body follow the subject")
+            problems += [f"{where}: b4 would split the mailbox at this line: {line[:60]}"
+                         for line in lines if line.startswith("From ")]
+        return problems
+
+    def _claims(self):
+        """Each overlay file is claimed once and each claim exists."""
+        problems = []
+        owner = {}
+        for patch in self.patches:
+            for path in patch.adds:
+                if path in owner:
+                    problems.append(f"patches/{patch.path}: {path}: already added by patches/{owner[path]}")
+                    continue
+                owner[path] = patch.path
+                if path not in self.overlay and not path_problem(path):
+                    problems.append(f"patches/{patch.path}: Adds: {path}: no such file in the repository")
+        for path in self.overlay:
+            if path not in owner:
+                wrong = path_problem(path)
+                problems.append(f"{path}: {wrong}" if wrong else f"{path}: no patch claims this file (Adds: {path})")
+        return problems
+
+    def _folding(self):
+        """A file of the series is complete in the patch that adds it."""
+        owner = {path: patch.path for patch in self.patches for path in patch.adds}
+        return [f"patches/{patch.path}: {path}: the diff touches a file that patches/{owner[path]} adds; fold it "
+                f"into that file" for patch in self.patches for path in patch.touched() if path in owner]
+
+    def _entries(self):
+        """Each entry of our MAINTAINERS is claimed once, each claim exists, and the entries are in order."""
+        problems = []
+        owner = {}
+        titles = self.maintainers.titles
+        for title in self.maintainers.duplicates():
+            problems.append(f"MAINTAINERS: {title}: entry occurs twice")
+        for before, after in zip(titles, titles[1:]):
+            if sort_key(before) > sort_key(after):
+                problems.append(f"MAINTAINERS: {after}: entry is not in alphabetical order")
+        for patch in self.patches:
+            for title in patch.entries:
+                if title in owner:
+                    problems.append(f"patches/{patch.path}: Entry: {title}: already merged by patches/{owner[title]}")
+                elif title not in titles:
+                    problems.append(f"patches/{patch.path}: Entry: {title}: no such entry in MAINTAINERS")
+                owner.setdefault(title, patch.path)
+        return problems + [f"MAINTAINERS: {title}: no patch claims this entry (Entry: {title})"
+                           for title in titles if title not in owner]
+
+
+def mark(data, executable):
+    """A short text that stands for content and executable bit."""
+    return hashlib.sha256(data).hexdigest() + ("+x" if executable else "")

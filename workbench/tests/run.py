@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Run one module of tests and print each test as a JSON line: [name, status, detail]."""
+
+import io
+import json
+import sys
+import unittest
+from pathlib import Path
+
+
+class Collected(unittest.TextTestResult):
+    """Remembers each test of a run, also those that passed."""
+
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        self.passed = []
+
+    def addSuccess(self, test):
+        super().addSuccess(test)
+        self.passed.append(test)
+
+
+def main():
+    """The module is named on the command line."""
+    folder = Path(__file__).resolve().parent
+    sys.path[:0] = [str(folder.parent), str(folder)]
+    suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
+    outcome = unittest.TextTestRunner(stream=io.StringIO(), resultclass=Collected, buffer=True).run(suite)
+    rows = [(test, "passed", "") for test in outcome.passed]
+    rows += [(test, "skipped", why) for test, why in outcome.skipped]
+    rows += [(test, "failed", " ".join(trace.split())[-500:]) for test, trace in outcome.failures + outcome.errors]
+    rows += [(test, "failed", "passed, but is marked as failing") for test in outcome.unexpectedSuccesses]
+    for test, status, detail in rows:
+        print(json.dumps([test.id(), status, detail]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Locks between commands that run at the same time: flock() on files below build/, which end with their holder."""
+
+import contextlib
+import fcntl
+from pathlib import Path
+
+from lib import console
+from lib.errors import CommandError
+
+
+@contextlib.contextmanager
+def held(path, what, shared=False, wait=True):
+    """Hold the lock of a file. If somebody else holds it, say so in one line with `what` it is about, and wait or stop.
+
+    Only a shared lock may be held by several at once.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    with open(path, "a", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not wait:
+                raise CommandError(f"another command {what}") from None
+            console.say(f"another command {what}: waiting for it")
+            fcntl.flock(file, kind)
+        yield

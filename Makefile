@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # The commands of the repository; `make` alone lists them. Each is a command of workbench/wb, which says what it does.
 W := workbench
+# Commands that build or check the series assemble it themselves and hold the tree until they end: see kernel/source.py.
 # One start time for all scripts of a command, so that their progress lines count on.
 export WB_START := $(shell date +%s)
 export PYTHONDONTWRITEBYTECODE := 1
@@ -50,36 +51,36 @@ refresh: setup-base
 rootfs: setup-guest
 	@$(W)/wb root
 
-kselftest: setup-check
+kselftest: setup-check base-tree
 	@$(W)/wb root kselftest
 
-kernel: setup-kernel tree
+kernel: setup-kernel base-tree
 	@test -n '$(CONFIG)' || { echo 'make kernel CONFIG=name; make shows the names'; exit 1; }
 	@$(W)/wb kernel $(CONFIG)
 
-demo: setup-kernel tree rootfs
+demo: setup-kernel setup-guest base-tree
 	@$(W)/wb demo
 
-shell: setup-kernel tree rootfs kselftest
+shell: setup-kernel setup-guest setup-check base-tree
 	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
-check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) tree rootfs kselftest
+check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) setup-guest setup-check base-tree
 	@$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
 
-check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
+check-full: setup-kernel setup-lint setup-mbox setup-check-full setup-guest setup-check base-tree
 	@$(W)/wb check --full $(if $(AGAIN),--again) $(T)
 
-bench: setup-kernel setup-guest setup-bench tree rootfs
+bench: setup-kernel setup-guest setup-bench base-tree
 	@$(W)/wb bench $(R)
 
-lint: setup-lint tree
+lint: setup-lint base-tree
 	@$(W)/wb lint
 
 mbox: setup-mbox tree
 	@$(W)/wb series export $(if $(TOPIC),--topic $(TOPIC)) $(if $(SIGNOFF),--signoff '$(SIGNOFF)')
 	@$(W)/wb series prove-mbox $(if $(TOPIC),--topic $(TOPIC))
 
-bisect: setup-kernel tree
+bisect: setup-kernel base-tree
 	@$(W)/wb prefixes
 
 clean:

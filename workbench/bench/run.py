@@ -19,8 +19,9 @@ import sys
 from bench import figures, objects, plot
 from bench.figures import Row
 from guest import qemu
+from kernel import source
 from kernel.build import Kernel, base_tree
-from lib import console, paths, process
+from lib import console, lock, paths, process
 from lib.cases import Case
 
 OUT = paths.BUILD / "bench"
@@ -206,14 +207,15 @@ def heading():
     """What was compared, with what, in three lines."""
     compiler = process.out(["gcc", "--version"]).splitlines()[0]
     qemu = process.out(["qemu-system-x86_64", "--version"]).splitlines()[0]
-    base, series = (process.out(["git", "-C", paths.LINUX, "log", "-1", "--format=%h %s", name]).strip() for name in ("base", "series"))
+    base, series = (source.git().text("log", "-1", "--format=%h %s", name) for name in (source.base(), source.commit()))
     return [f"base: {base}", f"ours: {series}", f"config default, {compiler}, {qemu}", ""]
 
 
 def short_cases():
     """What `make check` has of the benchmark: each short row and static figure that has a bound, one boot of each kind."""
-    rows, results, problems = measure(short=True)
-    keep(rows, results, figures.table(rows))
+    with alone():
+        rows, results, problems = measure(short=True)
+        keep(rows, results, figures.table(rows))
     cases = [Case("boots", "failed" if problems else "passed", "; ".join(problems))]
     for row in rows:
         if row.bound:
@@ -241,9 +243,22 @@ def main(words):
     parser.add_argument("--ours", action="store_true")
     parser.add_argument("--diff", metavar="FUNCTION")
     args = parser.parse_args(words)
+    source.pin(own=True)
     if args.diff:
         show_difference(args.diff)
         return 0
+    qemu.prepare()
+    with alone():
+        return measure_and_show(args)
+
+
+def alone():
+    """One benchmark at a time: its files and the names of its boots are always the same."""
+    return lock.held(f"{OUT}.lock", f"measures and writes {OUT}")
+
+
+def measure_and_show(args):
+    """The benchmark, its table and plots."""
     rows, results, problems = measure(args.names, args.short, ("ours",) if args.ours else SIDES)
     lines = heading() + figures.table(rows)
     keep(rows, results, lines)

@@ -8,11 +8,12 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from bench import objects, run
 from check import ktap, lint, static
-from kernel import prefixes
+from kernel import prefixes, source
 from kernel.build import Kernel, base_tree
 from lib import paths, process
 from lib.cases import Case
@@ -44,7 +45,11 @@ def tool_tests():
 
 def page_owner_tools():
     """tools/mm/page_owner_filter and page_owner_sort, against a page_owner that a library fakes and written records."""
-    done = subprocess.run([paths.TOPICS / "page-owner" / "tools_mm_test", paths.LINUX], capture_output=True, text=True, check=False)
+    with tempfile.NamedTemporaryFile(suffix=".c") as base:
+        base.write(source.git().out("show", f"{source.base()}:tools/mm/page_owner_sort.c"))
+        base.flush()
+        done = subprocess.run([paths.TOPICS / "page-owner" / "tools_mm_test", paths.SOURCE, base.name], capture_output=True,
+                              text=True, check=False)
     cases = ktap.cases(done.stdout.splitlines(), "tools/mm")
     if done.returncode and all(case.status != "failed" for case in cases):
         cases.append(Case("tools/mm", "failed", f"exit status {done.returncode}: {' '.join(done.stderr.split())[-300:]}"))
@@ -86,7 +91,7 @@ def object_code():
     """Off: what the series edits builds with every new option off, and hot objects are the base's, instruction by
     instruction. That all the rest does, and that such a kernel links, is shown by bisect."""
     ours, base = Kernel("off"), Kernel("off", base=True)
-    edited = static.git("diff", "--name-only", "--diff-filter=M", "base", "series").splitlines()
+    edited = static.git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=M", source.base(), source.commit()).splitlines()
     objects = [str(Path(name).with_suffix(".o")) for name in static.built_sources(ours)[0] if name in edited]
     ours.build(*dict.fromkeys([*objects, *HOT]))
     base_tree()
@@ -123,7 +128,7 @@ def kunit_py(name):
              "--kernel_args=page_owner=on", *KUNIT_PY[name]]
     log = paths.LOGS / f"{name}.log"
     with open(log, "w", encoding="utf-8") as errors:
-        done = subprocess.run(words, cwd=paths.LINUX, stdout=subprocess.PIPE, stderr=errors, text=True, check=False,
+        done = subprocess.run(words, cwd=paths.SOURCE, stdout=subprocess.PIPE, stderr=errors, text=True, check=False,
                               env={**os.environ, **Kernel("default").environment()})
     (paths.LOGS / f"{name}.ktap").write_text(done.stdout)
     if done.returncode:

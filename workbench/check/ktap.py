@@ -13,7 +13,7 @@ SKIP = re.compile(r"^\s*(?:not )?ok (\d+) (?:- )?(.*?) ?# SKIP ?(.*)$")
 
 def kernel_parser():
     """tools/testing/kunit/kunit_parser.py of the tree under test."""
-    folder = str(paths.LINUX / "tools" / "testing" / "kunit")
+    folder = str(paths.SOURCE / "tools" / "testing" / "kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return importlib.import_module("kunit_parser"), importlib.import_module("kunit_printer")

@@ -24,8 +24,9 @@ import traceback
 
 from check import host, ktap
 from guest import qemu
+from kernel import source
 from kernel.build import Kernel, base_tree
-from lib import console, paths, process
+from lib import console, git, paths, process
 from lib.cases import Case
 
 RECORD = paths.BUILD / "check"
@@ -145,8 +146,8 @@ def run_suite(suite):
 
 def state_key():
     """What a result depends on: the series' tree, every file of the repository but the README, and the tools."""
-    tree = process.out(["git", "-C", paths.LINUX, "rev-parse", "series^{tree}"])
-    names = process.out(["git", "-C", paths.TOP, "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
+    tree = source.git().tree(source.commit())
+    names = git.listed(paths.TOP)
     digest = hashlib.sha256(tree.encode())
     for tool in ("gcc", "qemu-system-x86_64", "sparse"):
         digest.update(process.out([tool, "--version"]).encode())
@@ -210,6 +211,8 @@ def main(words):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             console.die("another check is running in this repository")
+        source.pin()
+        qemu.prepare(kselftests=True)
         progress = Progress(not args.names and not args.base, args.again)
         everything = run_all(suites, progress, args.base)
     count = collections.Counter(case.status for _, case in everything)

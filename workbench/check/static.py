@@ -14,9 +14,11 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from kernel import source as pinned
 from kernel.build import Kernel, base_tree, present
-from lib import paths, process
+from lib import files, paths, process
 from lib.cases import Case
+from lib.git import listed, mail_of
 
 COMMON = paths.WORKBENCH / "check" / "checkpatch.accepted"
 REMARKS = paths.BUILD / "check" / "checkpatch.json"     # what checkpatch said of each mail
@@ -24,19 +26,19 @@ SPARSE = ["C=2", "CHECK=sparse", "CF=-D__typeof_unqual__=__typeof__"]
 
 
 def git(*words):
-    """The output of a git command in build/linux."""
-    return process.out(["git", "-C", paths.LINUX, *words])
+    """The output of a git command in the source of this run."""
+    return pinned.git().text(*words)
 
 
 def commits():
     """(commit, subject) of the series, oldest first."""
-    lines = git("log", "--reverse", "--format=%H %s", "base..series").splitlines()
+    lines = git("log", "--reverse", "--format=%H %s", f"{pinned.base()}..{pinned.commit()}").splitlines()
     return [tuple(line.split(" ", 1)) for line in lines]
 
 
 def touched(*suffixes):
     """Paths of the kernel tree that the series adds or edits, by suffix."""
-    names = git("diff", "--name-only", "--diff-filter=d", "base", "series").splitlines()
+    names = git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=d", pinned.base(), pinned.commit()).splitlines()
     return [name for name in names if name.endswith(suffixes)] if suffixes else names
 
 
@@ -55,12 +57,11 @@ def checkpatch():
     """checkpatch.pl --strict on each commit as it would be mailed, less the remarks accepted with a reason."""
     table, used, cases = accepted(), set(), []
     everything = commits()
-    known = json.loads(REMARKS.read_text()) if REMARKS.exists() else {}
-    base = git("rev-parse", "base").strip()
+    known = files.read_json(REMARKS, {})
+    base = pinned.base()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         reports = list(pool.map(lambda commit: remarks_of(commit, base, known), (commit for commit, _ in everything)))
-    REMARKS.parent.mkdir(parents=True, exist_ok=True)
-    REMARKS.write_text(json.dumps({key: remarks for _, remarks, key in reports if key}, indent=1))
+    files.write_json(REMARKS, {key: remarks for _, remarks, key in reports if key})
     for (_, subject), (mail, remarks, _) in zip(everything, reports):
         left = []
         for line in remarks.splitlines():
@@ -82,13 +83,13 @@ def checkpatch():
 def remarks_of(commit, base, known):
     """A commit as a mail, what checkpatch says of it, and the key that this is known by: the base, which has checkpatch and
     what it looks up, and all of the mail but its first line, which names the commit."""
-    mail = git("format-patch", "--stdout", "-1", commit)
+    mail = mail_of(pinned.git(), commit)
     key = hashlib.sha256(f"{base}\n{mail.partition(chr(10))[2]}".encode()).hexdigest()
     if key in known:
         return mail, known[key], key
     # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
     done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
-                           "--no-summary", "-"], cwd=paths.LINUX, input=mail, capture_output=True, text=True, check=False,
+                           "--no-summary", "-"], cwd=paths.SOURCE, input=mail, capture_output=True, text=True, check=False,
                           env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
     # What it could not look up, for want of a tool, is not known.
     return mail, done.stdout + done.stderr, None if done.stderr or done.returncode not in (0, 1) else key
@@ -111,7 +112,7 @@ def kernel_doc():
 
 def kernel_doc_of(name):
     """A file's case; the base's version is looked at only if there is something to compare."""
-    done = subprocess.run(["python3", "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=paths.LINUX,
+    done = subprocess.run(["python3", "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=paths.SOURCE,
                           capture_output=True, text=True, check=False)
     told = done.stdout + done.stderr
     fresh = new_lines(told, base_kernel_doc(name)) if told.strip() else []
@@ -120,14 +121,14 @@ def kernel_doc_of(name):
 
 def base_kernel_doc(name):
     """What kernel-doc says of the base's version of a file."""
-    known = subprocess.run(["git", "-C", paths.LINUX, "show", f"base:{name}"], capture_output=True, check=False)
+    known = pinned.git().run("show", f"{pinned.base()}:{name}", check=False)
     if known.returncode:
         return ""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / name
         path.parent.mkdir(parents=True)
         path.write_bytes(known.stdout)
-        done = subprocess.run(["python3", paths.LINUX / "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=folder,
+        done = subprocess.run(["python3", paths.SOURCE / "tools/docs/kernel-doc", "-none", "-Wall", name], cwd=folder,
                               capture_output=True, text=True, check=False)
         return done.stdout + done.stderr
 
@@ -149,8 +150,7 @@ def new_lines(text, before):
 def shellcheck():
     """Every shell script that is ours, in the workbench and in the overlay."""
     cases = []
-    listed = process.out(["git", "-C", paths.TOP, "ls-files", "--cached", "--others", "--exclude-standard"]).splitlines()
-    for name in listed:
+    for name in listed(paths.TOP):
         path = paths.TOP / name
         if not path.is_file() or path.stat().st_size > 1 << 20:
             continue
@@ -202,7 +202,7 @@ def compile_locked(kernel, objects):
 
 def missing_option(source, dot_config):
     """The option that a file's Makefile asks for and that the configuration does not set; empty if the file is built."""
-    makefile = (paths.LINUX / source).parent / "Makefile"
+    makefile = (paths.SOURCE / source).parent / "Makefile"
     lines = makefile.read_text().replace("\\\n", " ") if makefile.is_file() else ""
     guard = re.search(rf"^obj-\$\((CONFIG_\w+)\)\s*[+:]?=.*(?<=\s){re.escape(Path(source).stem)}\.o\b", lines, re.M)
     return guard[1] if guard and guard[1] not in dot_config else ""
@@ -224,14 +224,13 @@ def sparse_and_warnings(config="default"):
     cases += [Case(f"W=1 and sparse {name}", "skipped", f"needs {option}") for name, option in left_out]
     objects = [str(Path(name).with_suffix(".o")) for name in sources]
     known = [name for name, path in zip(objects, sources)
-             if not subprocess.run(["git", "-C", paths.LINUX, "cat-file", "-e", f"base:{path}"], capture_output=True,
-                                   check=False).returncode]
+             if not pinned.git().run("cat-file", "-e", f"{pinned.base()}:{path}", check=False).returncode]
     base_tree()
     _, before, _, _ = compiled_with_remarks(Kernel(config, base=True, label=f"{config}-static-base"), known)
     status, now, checked, log = compiled_with_remarks(ours, objects)
     if status:
         return [*cases, Case("W=1 build", "failed", f"{process.telling_line(log)} (log {log})")]
-    fresh = new_lines(strip(now, paths.LINUX), strip(before, paths.BUILD / "linux-base"))
+    fresh = new_lines(strip(now, paths.SOURCE), strip(before, paths.BASE_SOURCE))
     fresh = [line for line in fresh if not known_noise(line)]
     for name in sources:
         lines = [line for line in fresh if name in line]
@@ -247,9 +246,9 @@ def sparse_and_warnings(config="default"):
 def known_noise(line):
     """sparse 0.6 calls every MODULE_*() and module_param*() line of 7.3 a bad constant expression, in the base's files as well."""
     match = re.match(r"(\S+?):(\d+):\d+: error: bad constant expression", line)
-    if not match or not (paths.LINUX / match[1]).is_file():
+    if not match or not (paths.SOURCE / match[1]).is_file():
         return False
-    lines = (paths.LINUX / match[1]).read_text().splitlines()
+    lines = (paths.SOURCE / match[1]).read_text().splitlines()
     return lines[int(match[2]) - 1].startswith(("MODULE_", "module_param"))
 
 

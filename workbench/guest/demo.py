@@ -5,6 +5,7 @@ import sys
 import tomllib
 
 from guest import qemu
+from kernel import source
 from kernel.build import Kernel
 from lib import console, paths
 
@@ -23,6 +24,8 @@ def chapters():
 
 def main(_):
     """Build what is missing, boot, print the guest's `demo:` lines as they come."""
+    source.pin(own=True)
+    qemu.prepare()
     kernel = Kernel("default")
     kernel.build()
     boot = qemu.Boot(kernel=kernel.image(), name="demo", machine="cxl", append="page_owner=on pti=on", jobs=("demo",),

@@ -15,10 +15,11 @@ import time
 from dataclasses import dataclass, field
 
 from guest import machines
-from lib import console, paths
+from lib import console, git, lock, paths
 
 GUEST = paths.WORKBENCH / "guest"
 RUNS = paths.BUILD / "run"
+RESERVED = {}   # name of a boot -> the lock of its folder
 
 # What an emulated machine on a busy host needs to come up each time. The check of the timer interrupt counts ticks in real
 # time, of which it may see too few. The watchdog of 7.3's clocksources can hang a boot with several CPUs: while the
@@ -213,8 +214,24 @@ def judge(outcome, boot, in_time):
             outcome.problems.append(f"job {job} ended with {status or 'no status'}: {lines[-1]}")
 
 
+def prepare(kselftests=False):
+    """The guest's files, and the kselftests of the source that this run works on; made if they are not there."""
+    with lock.held(paths.BUILD / "rootfs.lock", "makes the guest's files"):
+        for words in [[], ["kselftest"]][:2 if kselftests else 1]:
+            done = subprocess.run([GUEST / "root", *words], check=False, env=git.environment(paths.SOURCE))
+            if done.returncode:
+                raise SystemExit(done.returncode)
+
+
+def reserve(name, wait=True):
+    """Keep others from the folder of a boot until this process ends: what it left is read until then."""
+    if name not in RESERVED:
+        RESERVED[name] = lock.take(RUNS / f".{name}.lock", f"runs the guest {name}", wait=wait)
+
+
 def run(boot, echo=""):
     """Boot, wait, collect, judge. Console lines that start with echo are shown without it."""
+    reserve(boot.name)
     folder = RUNS / boot.name
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)

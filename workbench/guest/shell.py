@@ -2,6 +2,7 @@
 """The demo's guest with a shell: wb shell [CONFIG [MACHINE [BOOT PARAMETERS]]]"""
 
 from guest import machines, qemu
+from kernel import source
 from kernel.build import Kernel
 from lib import console
 
@@ -11,6 +12,9 @@ def main(words):
     config, machine, append = [*words, *["default", "cxl", "page_owner=on"][len(words):]]
     if machine not in machines.MACHINES:
         console.die(f"no machine {machine}; there are: {' '.join(machines.MACHINES)}")
+    qemu.reserve("shell", wait=False)
+    source.pin(own=True)
+    qemu.prepare(kselftests=True)
     kernel = Kernel(config)
     kernel.build()
     console.say("booting; `cxl create-region -t ram -d decoder0.0 -m mem0` makes a node of a CXL device; "

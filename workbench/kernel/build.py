@@ -20,7 +20,10 @@ import subprocess
 import sys
 import time
 
+from kernel import source
+from kernel.source import base_tree    # for those who build the base as well
 from lib import console, paths, process
+from lib.git import Git
 
 CONFIGS = paths.WORKBENCH / "kernel" / "configs"
 FRAGMENTS = paths.WORKBENCH / "kernel" / "fragments"
@@ -95,7 +98,7 @@ class Kernel:
     def __init__(self, name, base=False, label=None, source=None):
         self.name = name
         self.label = label or (f"{name}-base" if base else name)
-        self.source = source or (paths.BUILD / "linux-base" if base else paths.LINUX)
+        self.source = source or (paths.BASE_SOURCE if base else paths.SOURCE)
         self.objects = paths.BUILD / "kernel" / self.label
         self.arch = setting(name, "arch", "x86_64")
         self.cross = setting(name, "cross", "")
@@ -121,7 +124,7 @@ class Kernel:
     def options(self):
         """What this tree asks for. The base, and the commits of the series but the last, do not have all its options."""
         wanted = requested(self.name)
-        if self.source == paths.LINUX:
+        if self.source == paths.SOURCE:
             return wanted
         unknown = series_options() - known_options(self.source)
         return {key: value for key, value in wanted.items() if key not in unknown}
@@ -131,7 +134,7 @@ class Kernel:
         wanted = self.options()
         dot_config, stamp = self.objects / ".config", self.objects / ".workbench-config"
         text = "".join(f"{k}={v}\n" if v != "n" else f"# {k} is not set\n" for k, v in wanted.items())
-        kconfig = process.out(["git", "-C", self.source, "ls-files", "-s", "--", "*Kconfig*"])
+        kconfig = Git(self.source).text("ls-files", "-s", "--", "*Kconfig*")
         key = hashlib.sha256((text + kconfig + self.arch).encode()).hexdigest()
         if not (dot_config.exists() and stamp.exists() and stamp.read_text() == key):
             self.objects.mkdir(parents=True, exist_ok=True)
@@ -151,7 +154,7 @@ class Kernel:
     def lost(self, wanted, have):
         """What was asked for and is not there. A commit of the series but the last may have options of ours that no
         architecture supports yet."""
-        ours = series_options() if self.source != paths.LINUX else set()
+        ours = series_options() if self.source != paths.SOURCE else set()
         return [f"{key}={value}" for key, value in wanted.items() if have.get(key, "n") != value
                 and not (key in ours and key not in have)]
 
@@ -196,25 +199,25 @@ def new_options():
     """The options that the series adds and that can be turned off. None at all: the question was asked in the wrong way."""
     found = settable_options(series_options())
     if not found:
-        raise RuntimeError(f"branch series of {paths.LINUX} adds no option to the base's")
+        raise RuntimeError(f"the series adds no option to the base's: {paths.SOURCE} at {source.commit()}")
     return sorted(found)
 
 
 def series_options():
     """The options that the series itself adds: those that its tree defines and the base does not."""
-    return known_options(paths.LINUX, "series") - known_options(paths.LINUX, "base")
+    return known_options(paths.SOURCE, source.commit()) - known_options(paths.SOURCE, source.base())
 
 
 def known_options(tree, *commit):
     """Every option that the Kconfig files of a tree, or of one of its commits, define."""
-    lines = process.out(["git", "-C", tree, "grep", "-hE", r"^\s*(menu)?config \w+", *commit, "--", "*Kconfig*"])
+    lines = Git(tree).text("grep", "-hE", r"^\s*(menu)?config \w+", *commit, "--", "*Kconfig*")
     return {f"CONFIG_{name}" for name in re.findall(r"config (\w+)", lines)}
 
 
 def settable_options(options):
     """Those of the options that have a prompt; the others are what the options that select them make of them."""
-    lines = process.out(["git", "-C", paths.LINUX, "grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
-                    "series", "--", "*Kconfig*"]).splitlines()
+    lines = source.git().text("grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
+                              source.commit(), "--", "*Kconfig*").splitlines()
     pairs = zip(lines, lines[1:])
     found = {f"CONFIG_{line.split()[1]}" for line, following in pairs if "config " in line and '"' in following}
     return options & found
@@ -239,18 +242,6 @@ def run_counted(words, log, env, label, quiet):
     return count
 
 
-def base_tree():
-    """A second work tree at the base, for what is compared with the series."""
-    tree = paths.BUILD / "linux-base"
-    base = process.out(["git", "-C", paths.LINUX, "rev-parse", "base^{commit}"]).strip()
-    if not (tree / ".git").exists():
-        process.out(["git", "-C", paths.LINUX, "worktree", "prune"])
-        process.out(["git", "-C", paths.LINUX, "worktree", "add", "--force", "--detach", tree, base])
-    elif process.out(["git", "-C", tree, "rev-parse", "HEAD"]).strip() != base:
-        process.out(["git", "-C", tree, "checkout", "--detach", "-q", base])
-    return tree
-
-
 def main(words):
     """Parse the command line and build."""
     parser = argparse.ArgumentParser(prog="wb kernel", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -260,6 +251,7 @@ def main(words):
     parser.add_argument("--make", action="append", default=[], help="a further word for make, such as W=1")
     parser.add_argument("--quiet", action="store_true")
     args = parser.parse_args(words)
+    source.pin(own=True)
     if args.base:
         base_tree()
     Kernel(args.config, args.base).build(*args.goal, quiet=args.quiet, extra=args.make)

@@ -2,11 +2,11 @@
 """Build every prefix of the series: the touched directories at each commit with the options on and off, the whole
 kernel at the end of each topic. Results are kept by tree id, so that a commit that did not change is not built again."""
 
-import json
-
+from kernel import source
 from kernel.build import Kernel
-from lib import console, paths, process
+from lib import console, files, lock, paths, process
 from lib.cases import Case
+from lib.errors import CommandError
 
 TREE = paths.BUILD / "linux-bisect"
 KNOWN = paths.BUILD / "check" / "bisect.json"
@@ -15,52 +15,53 @@ KNOWN = paths.BUILD / "check" / "bisect.json"
 def prefixes():
     """(commit, topic, subject) of the series, oldest first."""
     lines = process.out([paths.WORKBENCH / "wb", "series", "prefixes"]).splitlines()
-    return [tuple(line.split(None, 2)) for line in lines]
+    found = [tuple(line.split(None, 2)) for line in lines]
+    if found and found[-1][0] != source.commit():
+        raise CommandError("patches/ is not what this run began with: its prefixes are others; start again")
+    return found
 
 
 def directories():
     """The directories of the kernel that the series touches, as make goals."""
-    names = process.out(["git", "-C", paths.LINUX, "diff", "--name-only", "base", "series"]).splitlines()
+    names = source.git().text("diff-tree", "-r", "--name-only", "--no-renames", source.base(), source.commit()).splitlines()
     built = ("arch/x86", "drivers", "fs", "kernel", "lib", "mm")
     found = {name.rsplit("/", 1)[0] + "/" for name in names if name.startswith(built) and name.endswith((".c", "Makefile"))}
     return sorted(name for name in found if not any(name != other and name.startswith(other) for other in found)) or ["mm/"]
 
 
-def check_out(commit):
-    """Bring the bisect work tree to a commit."""
-    if not (TREE / ".git").exists():
-        process.out(["git", "-C", paths.LINUX, "worktree", "prune"])
-        process.out(["git", "-C", paths.LINUX, "worktree", "add", "--force", "--detach", TREE, commit])
-    process.out(["git", "-C", TREE, "checkout", "-q", "--detach", commit])
-
-
 def every_prefix():
     """A case for each commit and config."""
-    known = json.loads(KNOWN.read_text()) if KNOWN.exists() else {}
+    with lock.held(f"{TREE}.lock", f"builds prefixes in {TREE}"):
+        return every_prefix_locked()
+
+
+def every_prefix_locked():
+    """The same, while nobody else moves the tree."""
+    known = files.read_json(KNOWN, {})
     commits, goals, cases = prefixes(), directories(), []
     for number, (commit, topic, subject) in enumerate(commits):
         ends = number + 1 == len(commits) or commits[number + 1][1] != topic
-        tree = process.out(["git", "-C", paths.LINUX, "rev-parse", f"{commit}^{{tree}}"]).strip()
+        tree = source.git().tree(commit)
         for config in ("default", "off"):
             key = f"{tree} {config} {'all' if ends else ' '.join(goals)}"
             name = f"builds with {config}: {subject}"
             if key not in known:
                 console.say(f"bisect {number + 1}/{len(commits)} {config}: {subject}")
-                check_out(commit)
+                source.bring(TREE, commit)
                 try:
                     Kernel(config, label=f"{config}-bisect", source=TREE).build(*([] if ends else goals))
                 except SystemExit:
                     cases.append(Case(name, "failed", f"{commit[:12]} does not build"))
                     continue
                 known[key] = subject
-                KNOWN.parent.mkdir(parents=True, exist_ok=True)
-                KNOWN.write_text(json.dumps(known, indent=1))
+                files.write_json(KNOWN, known)
             cases.append(Case(name, "passed"))
     return cases
 
 
 def main(_):
     """Build them all, and say which fail."""
+    source.pin()
     cases = every_prefix()
     for case in cases:
         print(f"{case.status:7} {case.name} {case.detail}")

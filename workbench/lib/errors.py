@@ -2,7 +2,7 @@
 """What stops a command."""
 
 
-class CommandError(Exception):
+class CommandError(RuntimeError):
     """What stops a command; one line for each problem."""
 
     def __init__(self, problems):

@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+from pathlib import Path
 
 from lib.errors import CommandError
 
@@ -44,6 +45,34 @@ def environment(work_tree):
     return {**clean_environment(), "LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
             "GIT_CONFIG_VALUE_0": os.path.realpath(work_tree)}
+
+
+def listed(top, *unwanted):
+    """The files of a repository of ours, without what its .gitignore files name; of a release, which has no .git, all files.
+
+    What lies in the folders named, and in build/, is left out.
+    """
+    top = Path(top)
+    if (top / ".git").exists():
+        names = Git(top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore").split(b"\0")
+        found = {os.fsdecode(name) for name in names if name}
+        return sorted(name for name in found if os.path.lexists(top / name) and name.split("/")[0] not in ("build", *unwanted))
+    found = []
+    for where, folders, names in os.walk(top):
+        if Path(where) == top:
+            folders[:] = [name for name in folders if name not in ("build", *unwanted)]
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        found += [os.path.relpath(os.path.join(where, name), top) for name in names]
+    return sorted(found)
+
+
+def mail_of(git, commit):
+    """A commit as a mail, in a form that no setting changes."""
+    options = [option for option in DIFF_OPTIONS if option not in ("-p", "-r")]
+    return git.text("format-patch", "--stdout", "-1", "-p", "--stat=75", "--summary", "--no-cover-letter", "--no-thread",
+                    "--no-numbered", "--subject-prefix=PATCH", "--no-signature", "--no-signoff", "--no-attach", "--no-from",
+                    "--no-to", "--no-cc", "--no-add-header", "--no-notes", "--encode-email-headers", "--no-base", *options,
+                    commit) + "\n"
 
 
 class Git:

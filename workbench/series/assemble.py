@@ -7,10 +7,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lib import lock, paths
 from lib.console import say
 from lib.errors import CommandError
-from lib.git import GitError, user_environment
+from lib.git import Git, GitError, user_environment
+from series import forgotten
 from series.maintainers import Maintainers
+from series.repo import Repository
 
 BASE = "refs/tags/base"
 BRANCH = "refs/heads/series"
@@ -18,6 +21,23 @@ ASSEMBLED = "refs/workbench/assembled"
 # Set while the tree holds only part of the series because a patch did not apply.
 PARTIAL = "refs/workbench/partial"
 KEEP_OR_DROP = "'make refresh' keeps them, FORCE=1 drops them"
+
+
+def linux():
+    """build/linux, which the base command makes."""
+    if not (paths.LINUX / ".git").exists():
+        raise CommandError(f"{paths.LINUX} does not exist; run workbench/wb base")
+    return Git(paths.LINUX)
+
+
+def locked():
+    """The lock of build/linux: the base command, assemble and refresh change it one after the other."""
+    return lock.held(paths.BUILD / "base.running", f"works on {paths.LINUX}")
+
+
+def forced():
+    """Did the user say FORCE=1?"""
+    return os.environ.get("FORCE", "") not in ("", "0")
 
 
 class PatchFails(CommandError):
@@ -237,10 +257,36 @@ def assemble(git, repository, force=False, into=None, checkout=True):
     return 0
 
 
+def for_run(own=False):
+    """Assemble for a command that builds or checks the series: (commit, base). All of it has to be in git.
+
+    With own=True the user's own commits are taken as they are if patches/ does not have them.
+    """
+    git = linux()
+    with locked():
+        count = own_commits(git) if own and not forced() else None
+        if count:
+            guard_tree(git)
+            say(f"branch series holds {count}: this is built, not what patches/ has")
+        else:
+            assemble(git, Repository(paths.TOP), force=forced())
+        commit, base = git.commit(BRANCH), git.commit(BASE)
+        forgotten.refuse(git, base, commit, forced(), "what is built")
+    return commit, base
+
+
 def guard(git, force):
     """Refuse to drop what the user did in build/linux."""
     if force:
         return
+    guard_tree(git)
+    what = own_commits(git)
+    if what:
+        raise CommandError(f"branch series of {git.work_tree} holds {what}; {KEEP_OR_DROP} (git reflog still has them)")
+
+
+def guard_tree(git):
+    """Refuse what is not in a commit of branch series."""
     busy = git.busy()
     if busy:
         raise CommandError(f"{git.work_tree} is in the middle of git {busy}; finish it, then 'make refresh'; "
@@ -249,12 +295,16 @@ def guard(git, force):
     if dirty:
         raise CommandError(f"{git.work_tree} has uncommitted changes ({names(dirty)}); commit them, then "
                           f"{KEEP_OR_DROP}")
+
+
+def own_commits(git):
+    """What branch series holds that was not assembled, in words; None if there is nothing of that kind."""
     branch, assembled = git.commit(BRANCH), git.commit(ASSEMBLED)
-    if branch and branch not in (assembled, git.commit(BASE)):
-        span = f"{assembled}..{branch}" if assembled else f"{BASE}..{branch}"
-        count = int(git.text("rev-list", "--count", span))
-        what = f"{count} commits that patches/ does not" if count else "another history than patches/ gave it"
-        raise CommandError(f"branch series of {git.work_tree} holds {what}; {KEEP_OR_DROP} (git reflog still has them)")
+    if not branch or branch in (assembled, git.commit(BASE)):
+        return None
+    span = f"{assembled}..{branch}" if assembled else f"{BASE}..{branch}"
+    count = int(git.text("rev-list", "--count", span))
+    return f"{count} commits that patches/ does not" if count else "another history than patches/ gave it"
 
 
 def names(paths):

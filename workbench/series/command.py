@@ -12,26 +12,13 @@
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from lib import console, paths
 from lib.errors import CommandError
-from lib.git import Git
 from series import assemble, export, refresh
+from series.assemble import forced, linux
 from series.repo import Repository
-
-
-def linux():
-    """build/linux, which the base command makes."""
-    if not (paths.LINUX / ".git").exists():
-        raise CommandError(f"{paths.LINUX} does not exist; run workbench/wb base")
-    return Git(paths.LINUX)
-
-
-def forced(options):
-    """Did the user say --force or FORCE=1?"""
-    return options.force or os.environ.get("FORCE", "") not in ("", "0")
 
 
 def command_check(repository, _):
@@ -45,13 +32,15 @@ def command_check(repository, _):
 
 def command_assemble(repository, options):
     """Commits from the stored form."""
-    assemble.assemble(linux(), repository, force=forced(options), into=options.into,
-                             checkout=not options.no_checkout)
+    with assemble.locked():
+        assemble.assemble(linux(), repository, force=options.force or forced(), into=options.into,
+                          checkout=not options.no_checkout)
 
 
 def command_refresh(repository, options):
     """Stored form from the commits."""
-    refresh.refresh(linux(), repository, force=forced(options))
+    with assemble.locked():
+        refresh.refresh(linux(), repository, force=options.force or forced())
 
 
 def command_round_trip(repository, _):

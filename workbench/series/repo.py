@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from lib.git import Git
+from lib.git import listed
 from series.maintainers import Maintainers, sort_key
 from series.order import SeriesFile
 from series.patch import OURS, SUBJECT_LIMIT, parse_patch, path_problem
@@ -50,14 +50,7 @@ class Repository:
 
     def _files(self):
         """Paths of all files that are not ours; what a .gitignore of the repository names does not count."""
-        if (self.top / ".git").exists():
-            names = Git(self.top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore")
-            every = {name.decode(errors="surrogateescape") for name in names.split(b"\0") if name}
-            every = {name for name in every if os.path.lexists(self.top / name)}
-        else:
-            every = {os.path.relpath(os.path.join(where, name), self.top)
-                     for where, _, names in os.walk(self.top) for name in names}
-        return sorted(name for name in every if name.split("/")[0] not in OURS and not name.startswith("."))
+        return [name for name in listed(self.top, *OURS) if name.split("/")[0] not in OURS and not name.startswith(".")]
 
     def content(self, path):
         """The content of one of our files."""

@@ -42,7 +42,7 @@ KSELFTEST = """# overriding timeout to 1800
 """
 
 
-@unittest.skipUnless((paths.LINUX / "tools/testing/kunit").is_dir(), "needs build/linux for the kernel's KTAP parser")
+@unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs build/source for the kernel's KTAP parser")
 class Ktap(unittest.TestCase):
     def statuses(self, cases):
         return {case.name: case.status for case in cases}
@@ -187,7 +187,7 @@ class Remarks(unittest.TestCase):
 
     def test_checkpatch_s_remarks_are_known_by_the_mail(self):
         said = subprocess.CompletedProcess([], 1, "-:9: WARNING:X: y\n", "")
-        with mock.patch.object(static, "git") as git, mock.patch.object(static.subprocess, "run") as run:
+        with mock.patch.object(static, "mail_of") as git, mock.patch.object(static.subprocess, "run") as run:
             run.return_value = said
             git.return_value = "From 1\nSubject: a\n"
             _, remarks, key = static.remarks_of("1", "base", {})

@@ -178,11 +178,16 @@ class Toy(unittest.TestCase):
             self.fail(f"git {' '.join(words)}: {done.stdout}")
         return done.stdout.rstrip("\n")
 
+    def here(self):
+        """The toy repository in place of our own."""
+        build = self.top / "build"
+        return mock.patch.multiple(paths, TOP=self.top, BUILD=build, LINUX=self.linux, SOURCE=build / "source",
+                                   BASE_SOURCE=build / "linux-base")
+
     def series(self, *words, env=None):
         """Run the tool; returns (exit status, all output)."""
         output = io.StringIO()
-        with mock.patch.multiple(paths, TOP=self.top, BUILD=self.top / "build", LINUX=self.linux), \
-                mock.patch.dict(os.environ, env or {}), \
+        with self.here(), mock.patch.dict(os.environ, env or {}), \
                 contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             status = TOOL.main(["series", *words])
         if os.environ.get("SERIES_TEST_SHOW"):

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A run works on the commit that it started with, whatever is assembled meanwhile."""
+
+import contextlib
+import functools
+import io
+import os
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import test_series
+from check import run as check
+from guest import qemu
+from kernel import build, source
+from lib import lock, paths
+from lib.cases import Case
+from lib.errors import CommandError
+
+# Pins, says on which commit, and holds it until its input ends.
+RUN = "import sys; sys.path.insert(0, sys.argv[1]); from kernel import source; " \
+      "print(source.pin(), flush=True); sys.stdin.read()"
+
+
+class Run(test_series.Toy):
+    """A toy kernel and the toy repository, and commands that pin it."""
+
+    def setUp(self):
+        super().setUp()
+        self.source = self.top / "build/source"
+
+    def assembled(self, text):
+        """Assemble the series with another mm/alpha.c; returns the commit."""
+        self.put("mm/alpha.c", text)
+        self.good("assemble")
+        return self.git("rev-parse", "series")
+
+    def start(self):
+        """A command in a process of its own, which pins."""
+        command = subprocess.Popen([sys.executable, "-B", "-c", RUN, str(test_series.WORKBENCH)], stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                                   env={**os.environ, "WB_TOP": str(self.top)})
+        self.addCleanup(command.stdout.close)
+        self.addCleanup(command.communicate)
+        return command
+
+    @staticmethod
+    def line(command, word):
+        """The first line of a command's output that has a word in it."""
+        for text in command.stdout:
+            if word in text:
+                return text
+        return "nothing"
+
+    @contextlib.contextmanager
+    def pinned(self, **how):
+        """Pin in this process for a while."""
+        with self.here(), mock.patch.object(source, "PINNED", []), mock.patch.object(source, "HELD", {}), \
+                contextlib.redirect_stdout(io.StringIO()) as said:
+            try:
+                yield source.pin(**how), said
+            finally:
+                for held in [pin.lock for pin in source.PINNED] + list(source.HELD.values()):
+                    held.close()
+
+
+class OneTree(Run):
+    """build/source stays where a run has it."""
+
+    def test_a_check_builds_what_it_started_with(self):
+        """W2: another terminal assembles while the check runs."""
+        built = []
+
+        def kernel(self, *_, **__):
+            built.append((self.source / "mm/alpha.c").read_text())
+
+        def boot(job):
+            outcome = qemu.Outcome(job.name, Path("console"), Path("none"), 1.0)
+            if "BROKEN" in built[-1]:
+                outcome.problems.append("the kernel is broken")
+            return outcome
+
+        def other_terminal():
+            self.assembled("BROKEN\n")
+            return [Case("somebody assembles", "passed")]
+
+        self.assembled("int good;\n")
+        entry = {"name": "toy", "machine": "cxl", "configs": ["default"]}
+        suites = [check.Suite("meanwhile", "toy", other_terminal),
+                  check.Suite("toy default", "toy", functools.partial(check.boot_cases, entry, "default", False), config="default")]
+        said = io.StringIO()
+        with self.here(), mock.patch.object(check, "all_suites", lambda base: suites), \
+                mock.patch.object(check, "RECORD", self.top / "build/check"), \
+                mock.patch.object(build.Kernel, "build", kernel), mock.patch.object(qemu, "run", boot), \
+                mock.patch.object(qemu, "prepare", lambda **_: None), mock.patch.object(source, "PINNED", []), \
+                contextlib.redirect_stdout(said):
+            check.built_kernel.cache_clear()
+            status = check.main(["toy"])
+            for pin in source.PINNED:
+                pin.lock.close()
+        self.assertEqual(built, ["int good;\n"])
+        self.assertEqual(status, 0, said.getvalue())
+        self.assertEqual((self.linux / "mm/alpha.c").read_text(), "BROKEN\n")
+
+    def test_another_commit_waits_and_the_same_goes_on(self):
+        first = self.start()
+        self.line(first, "Branch series is")
+        commit = self.line(first, self.git("rev-parse", "series")).strip()
+        same = self.start()
+        self.assertEqual(self.line(same, commit).strip(), commit)
+        other = self.assembled("int other;\n")
+        third = self.start()
+        told = self.line(third, "waiting")
+        self.assertIn(f"another command works in {self.source} on commit {commit[:12]}, this one needs {other[:12]}", told)
+        self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n")
+        same.communicate()
+        time.sleep(0.1)
+        self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n", "one of two still holds it")
+        first.communicate()
+        self.assertEqual(self.line(third, other).strip(), other)
+        self.assertEqual((self.source / "mm/alpha.c").read_text(), "int other;\n")
+
+    def test_only_files_that_differ_are_written(self):
+        with self.pinned():
+            times = {path: path.stat().st_mtime_ns for path in self.source.rglob("*.c")}
+        self.assembled("int other;\n")
+        with self.pinned():
+            changed = {path.name for path, stamp in times.items() if path.stat().st_mtime_ns != stamp}
+        self.assertEqual(changed, {"alpha.c"})
+
+    def test_an_interrupted_move_is_ours_to_mend(self):
+        self.assembled("int alpha;\n")
+        with self.pinned():
+            pass
+        source.marker(self.source).write_text("somewhere\n")
+        (self.source / "mm/alpha.c").write_text("half")
+        (self.source / "mm/half.c").write_text("half")
+        Path(self.git("-C", str(self.source), "rev-parse", "--path-format=absolute", "--git-path", "index.lock")).touch()
+        with self.pinned():
+            self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n")
+        self.assertFalse((self.source / "mm/half.c").exists())
+        self.assertFalse(source.marker(self.source).exists())
+
+    def test_a_move_that_was_killed_is_mended(self):
+        """A checkout that is killed half-way, by a filter that never ends."""
+        with self.pinned():
+            pass
+        self.put("mm/beta.c", "int beta;\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n", "Adds: mm/alpha.c\nAdds: mm/beta.c\n")
+        tip = self.assembled("int slow;\n")
+        self.git("config", "filter.slow.smudge", "sleep 60")
+        (self.linux / ".git/info").mkdir(exist_ok=True)
+        (self.linux / ".git/info/attributes").write_text("mm/beta.c filter=slow\n")
+        command = self.start()
+        while not source.marker(self.source).exists() or not (self.source / "mm/alpha.c").read_text().startswith("int slow"):
+            self.assertIsNone(command.poll())
+            time.sleep(0.02)
+        for child in self.children(command.pid):
+            os.kill(child, 9)
+        command.kill()
+        command.communicate()
+        (self.linux / ".git/info/attributes").unlink()
+        with self.pinned() as (commit, _):
+            self.assertEqual(commit, tip)
+            self.assertEqual((self.source / "mm/beta.c").read_text(), "int beta;\n")
+        self.assertEqual(self.git("-C", str(self.source), "status", "--porcelain"), "")
+
+    @staticmethod
+    def children(pid):
+        """All processes below one."""
+        found = []
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                found += [int(child), *OneTree.children(int(child))]
+        return found
+
+    def test_what_is_edited_there_is_refused(self):
+        with self.pinned():
+            pass
+        (self.source / "mm/alpha.c").write_text("edited\n")
+        with self.assertRaisesRegex(CommandError, "was edited .mm/alpha.c., but belongs to the workbench"), self.pinned():
+            pass
+        self.assertEqual((self.source / "mm/alpha.c").read_text(), "edited\n")
+        with mock.patch.dict(os.environ, FORCE="1"), self.pinned():
+            self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n")
+
+    def test_a_copied_build_folder_gets_trees_of_its_own(self):
+        with self.pinned():
+            pass
+        before = self.git("-C", str(self.source), "rev-parse", "HEAD")
+        original, self.top = self.top, self.home / "copy"
+        shutil.copytree(original, self.top, symlinks=True)
+        self.linux, self.source = self.top / "build/linux", self.top / "build/source"
+        self.assembled("int other;\n")
+        with self.pinned():
+            self.assertEqual((self.source / "mm/alpha.c").read_text(), "int other;\n")
+        self.assertEqual(self.git("-C", str(original / "build/source"), "rev-parse", "HEAD"), before)
+        self.assertEqual((original / "build/source/mm/alpha.c").read_text(), "int alpha;\n")
+
+    def test_the_base_s_tree(self):
+        with self.pinned():
+            tree = source.base_tree()
+            self.assertEqual(tree, self.top / "build/linux-base")
+            self.assertFalse((tree / "mm/alpha.c").exists())
+            self.assertEqual((tree / "README").read_text(), "toy\n")
+            self.assertEqual(source.base(), self.git("rev-parse", "base"))
+            with self.assertRaisesRegex(CommandError, "another command"), lock.held(f"{tree}.lock", "holds it", wait=False):
+                self.fail("the base's tree can be moved")
+
+    def test_nothing_is_read_before_it_is_pinned(self):
+        with mock.patch.object(source, "PINNED", []), self.assertRaisesRegex(RuntimeError, "before the run has pinned"):
+            source.commit()
+
+
+class Refused(Run):
+    """What a run would not see."""
+
+    def refused(self, *words, **how):
+        with self.assertRaises(CommandError) as caught, self.pinned(**how):
+            pass
+        for word in words:
+            self.assertIn(word, str(caught.exception))
+
+    def test_what_is_not_committed(self):
+        self.good("assemble")
+        (self.linux / "mm/alpha.c").write_text("edited\n")
+        for own in (False, True):
+            self.refused("uncommitted changes (mm/alpha.c)", own=own)
+
+    def test_a_source_file_that_git_does_not_have(self):
+        # As Debian's kernel: everything is hidden from git status.
+        self.commit(".gitignore", "*.mod.c\n/*\n", "ignore")
+        self.git("tag", "-f", "base")
+        self.assembled("int alpha;\n#include \"../lib/far.h\"\n")
+        (self.linux / "mm/forgotten.c").write_text("int forgotten;\n")
+        (self.linux / "mm/alpha.mod.c").write_text("a product\n")
+        (self.linux / "lib/far.h").write_text("int far;\n")
+        (self.linux / "lib/other.c").write_text("not ours\n")
+        self.refused("mm/forgotten.c: is not in git, though the series works in mm",
+                     "lib/far.h: is not in git, though mm/alpha.c names it", "2 files of")
+        with mock.patch.dict(os.environ, FORCE="1"), self.pinned() as (_, said):
+            self.assertIn("note: mm/forgotten.c", said.getvalue())
+
+    def test_commits_that_patches_does_not_have(self):
+        self.good("assemble")
+        self.commit("mm/page_alloc.c", "mine\n", "mm: mine\n\nWhy.")
+        self.refused("holds 1 commits that patches/ does not")
+        with self.pinned(own=True) as (commit, said):
+            self.assertEqual(commit, self.git("rev-parse", "series"))
+            self.assertIn("branch series holds 1 commits that patches/ does not: this is built", said.getvalue())
+
+
+class Folders(unittest.TestCase):
+    """build/run/NAME belongs to one command."""
+
+    def test_a_second_guest_of_the_name_is_told(self):
+        with mock.patch.object(qemu, "RUNS", Path(os.environ.get("TMPDIR", "/tmp")) / f"runs-{os.getpid()}"), \
+                mock.patch.object(qemu, "RESERVED", {}) as mine:
+            self.addCleanup(shutil.rmtree, qemu.RUNS)
+            qemu.reserve("shell")
+            with mock.patch.object(qemu, "RESERVED", {}), \
+                    self.assertRaisesRegex(CommandError, "another command runs the guest shell"):
+                qemu.reserve("shell", wait=False)
+            qemu.reserve("shell", wait=False)
+            mine["shell"].close()
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Tests of base/base, offline: a signed toy archive on 127.0.0.1 with toy kernels, and sources of one's own."""
+"""Tests of `wb base`, offline: a signed toy archive on 127.0.0.1 with toy kernels, and sources of one's own."""
 
 import functools
 import gzip
@@ -18,7 +18,7 @@ import urllib.parse
 from pathlib import Path
 
 WORKBENCH = Path(__file__).resolve().parent.parent
-BASE = WORKBENCH / "base" / "base"
+BASE = [WORKBENCH / "wb", "base"]
 SUITES = ("sid", "experimental")
 POOL = "pool/main/l/linux"
 ARCHITECTURE = "amd64"
@@ -208,7 +208,7 @@ class BaseCase(unittest.TestCase):
     def base(self, kernel=None):
         """Run it; exit status and all that it printed."""
         env = {**self.env, **({"KERNEL": str(kernel)} if kernel else {})}
-        done = subprocess.run([BASE], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        done = subprocess.run(BASE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               cwd=self.folder, check=False, timeout=60)
         return done.returncode, done.stdout
 
@@ -259,7 +259,7 @@ class BaseCase(unittest.TestCase):
         reached = self.folder / "reached"
         wrapper = self.wrap("git", f'case "$*" in *"{words}"*) {script or ":"}; : >{reached}; sleep 60; exit 1 ;; esac')
         env = {**self.env, **({"KERNEL": str(kernel)} if kernel else {})}
-        with subprocess.Popen([BASE], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        with subprocess.Popen(BASE, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               start_new_session=True) as running:
             deadline = time.monotonic() + 20
             while not reached.exists() and time.monotonic() < deadline and running.poll() is None:
@@ -667,7 +667,7 @@ class OwnSourceTests(BaseCase):
         tree = write_kernel(self.folder / "own")
         self.wrap("git", 'case "$*" in *"add --all"*) sleep 0.5 ;; esac')
         env = {**self.env, "KERNEL": str(tree)}
-        running = [subprocess.Popen([BASE], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        running = [subprocess.Popen(BASE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                    for _ in range(2)]
         texts = [process.communicate(timeout=30)[0] for process in running]
         self.assertEqual([process.returncode for process in running], [0, 0], texts)

@@ -32,6 +32,8 @@ def main(words):
     options = parser.parse_args(words)
     make_base()
     if options.update:
+        if record()["BASE_SOURCE"] != "debian":
+            raise CommandError("the base is a source of your own, which only you can update; KERNEL=debian goes back to Debian's")
         with lock.held(paths.BUILD / "base.running", f"works on {paths.LINUX}"):
             update.update(settings.read(settings.LOCK))
     return 0

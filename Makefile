@@ -1,14 +1,43 @@
 # SPDX-License-Identifier: GPL-2.0
 # The commands of the repository; `make` alone lists them. Each is a command of workbench/wb, which says what it does.
-W := workbench
-# Commands that build or check the series assemble it themselves and hold the tree until they end: see kernel/source.py.
+# Those that build or check the series assemble it themselves and hold the tree until they end: see kernel/source.py.
+CONFIGS := $(sort $(basename $(notdir $(wildcard workbench/kernel/configs/*.config))))
+
+# What a command can be told, on make's command line only: such names are in many people's environment. The values reach the
+# commands as WB_NAME, and never as text of the shell's.
+WORDS := T R BASE ALL AGAIN ACCEPT CONFIG MACHINE APPEND CMD SHARE GDB TOPIC SIGNOFF FROM
+typed = $(if $(filter command,$(firstword $(origin $1))),$(value $1))
+$(foreach word,$(WORDS),$(eval override export WB_$(word) := $$(call typed,$(word))))
+# Nothing else that was typed gets any further (W=1 is meant for a kernel), but for these, which may be in the environment, too.
+SETTINGS := KERNEL ACCEL GUESTS DEBIAN_MIRROR FORCE SETUP WB_BUILD
+$(foreach name,$(filter-out $(SETTINGS),$(.VARIABLES)),$(if $(call typed,$(name)),$(eval unexport $(name))))
+unexport MAKEFLAGS MFLAGS
+
 # One start time for all scripts of a command, so that their progress lines count on.
 export WB_START := $(shell date +%s)
 export PYTHONDONTWRITEBYTECODE := 1
-export KERNEL ACCEL DEBIAN_MIRROR FORCE
+
+ifneq ($(words $(CURDIR)).$(words $(WB_BUILD))$(findstring :,$(CURDIR)$(WB_BUILD)),1.$(if $(WB_BUILD),1,0))
+$(error '$(CURDIR)'$(if $(WB_BUILD), or '$(WB_BUILD)') has a space or a colon, which make cannot handle: use a path without)
+endif
+
+# The groups of host/packages that a command needs, besides base; all are asked for at once.
+cross = $(patsubst %-,%,$(shell sed -n 's/^\# cross: *//p' workbench/kernel/configs/$(filter $(CONFIGS),$(WB_CONFIG)).config 2>/dev/null))
+needs.kernel = kernel $(cross)
+needs.demo := kernel guest
+needs.shell = kernel guest check $(cross)
+needs.check := kernel guest check lint mbox
+needs.check-full := $(needs.check) check-full
+needs.bench := kernel guest bench
+needs.lint := lint
+needs.mbox := mbox
+needs.bisect := kernel
+needs.rootfs := guest
+needs.kselftest := kernel check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-full lint shell tree refresh kernel mbox bisect clean base-tree rootfs kselftest bench setup-%
+.PHONY: help demo check check-full lint shell tree refresh range-diff base-update kernel mbox bisect bench clean \
+	setup base-tree rootfs kselftest known-config known-tests
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -16,73 +45,89 @@ help:
 	@printf '%s\n' \
 	'Private memory for Linux: a patch series, and the workbench to build, boot and test it.' \
 	'' \
-	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
-	'  make check             all tests (41 min; again: what has not passed with the same tree); the last line counts them' \
-	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/wb check --list shows them; BASE=1 runs the base kernel' \
-	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
-	'  make lint              the fast static checks alone' \
-	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
+	'  make demo            boot the patched kernel with emulated CXL memory and walk through it' \
+	'  make check           all tests; again: what has not passed yet; the last line counts them' \
+	'  make check T=NAME    a topic, a suite, or one boot of it as SUITE:CONFIG; BASE=1 runs it on' \
+	'                       the base, AGAIN=1 again, ACCEPT=1 writes down its cases as expected' \
+	'  make check-full      check, and every config, boot line and prefix (hours)' \
+	'  make lint            the fast static checks alone' \
+	'  make shell           the guest with a shell, or CMD="...", whose exit status is make'"'"'s' \
+	'                       [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"] [SHARE=dir] [GDB=1]' \
+	'  make bench           base and series side by side: instructions, times, sizes [R="ROW ..."]' \
 	'' \
-	'  make bench             base and patched kernel side by side: instructions, times, sizes; table and plots (6 min, 25 with the kernels) [R="ROW ..."]' \
+	'  make tree            the series as commits in build/linux [FORCE=1 drops unsaved commits]' \
+	'  make refresh         build/linux back into patches/ and the new files' \
+	'  make range-diff      the series of revision FROM=x beside that of now' \
+	'  make base-update     the newest 7.3.y: what conflicts, what moved, and a new base/lock' \
+	'  make kernel          build one kernel, CONFIG=$(firstword $(CONFIGS))' \
+	$(patsubst %,'                                           %',$(wordlist 2,99,$(CONFIGS))) \
+	'  make mbox            build/mbox/*.mbx, proven with b4 [TOPIC=x] [SIGNOFF="Name <mail>"]' \
+	'  make bisect          build every prefix of the series' \
+	'  make clean           remove build/ but for downloads, ccache and the tree; ALL=1 removes all' \
 	'' \
-	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
-	'  make refresh           build/linux back into patches/ and the new files' \
-	'  make kernel CONFIG=x   build one kernel; configs: $(sort $(basename $(notdir $(wildcard $(W)/kernel/configs/*.config))))' \
-	'  make mbox              build/mbox/*.mbx, proven with b4  [TOPIC=x] [SIGNOFF="Name <mail>"]' \
-	'  make bisect            build every prefix of the series' \
-	'  make clean             remove build/ but for what was downloaded and compiled; make clean ALL=1 removes all' \
-	'' \
-	'  KERNEL=<git tree | directory | tarball>   use this Linux 7.3 in place of Debian'"'"'s source' \
-	'  ACCEL=kvm                                 use KVM if a probe boot works (TCG otherwise)' \
-	'  GUESTS=1                                  boot one guest of check at a time'
+	'  KERNEL=<git tree[@revision] | directory | tarball>  use this Linux 7.3 from now on;' \
+	'  KERNEL=debian        go back to the one that is tested, from Debian' \
+	'  SETUP=no             install nothing, say what is missing' \
+	'  WB_BUILD=/path       keep everything generated there, not in build/' \
+	'  ACCEL=kvm            use KVM if a probe boot works (TCG otherwise)' \
+	'  GUESTS=1             boot one guest of check at a time'
 
-setup-%:
-	@$(W)/host/setup base $(if $(filter-out base,$*),$*)
+setup:
+	@workbench/host/setup base $(sort $(foreach goal,$(MAKECMDGOALS),$(needs.$(goal))))
 
-base-tree: setup-base
-	@$(W)/wb base
+base-tree: setup
+	@workbench/wb base
 
 tree: base-tree
-	@$(W)/wb series assemble
+	@workbench/wb series assemble
 
-refresh: setup-base
-	@$(W)/wb series refresh
+refresh: setup
+	@workbench/wb series refresh
 
-rootfs: setup-guest
-	@$(W)/wb root
+range-diff: tree
+	@exec workbench/wb series range-diff "$$WB_FROM"
 
-kselftest: setup-check base-tree
-	@$(W)/wb root kselftest
+base-update: tree
+	@workbench/wb base --update
 
-kernel: setup-kernel base-tree
-	@test -n '$(CONFIG)' || { echo 'make kernel CONFIG=name; make shows the names'; exit 1; }
-	@$(W)/wb kernel $(CONFIG)
+rootfs: setup
+	@workbench/wb root
 
-demo: setup-kernel setup-guest base-tree
-	@$(W)/wb demo
+kselftest: base-tree
+	@workbench/wb root kselftest
 
-shell: setup-kernel setup-guest setup-check base-tree
-	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
+known-config:
+	@$(if $(filter $(CONFIGS),$(WB_CONFIG)),:,echo 'CONFIG= names what is built; there are: $(CONFIGS)' >&2; exit 1)
 
-check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) setup-guest setup-check base-tree
-	@$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
+kernel: known-config base-tree
+	@exec workbench/wb kernel "$$WB_CONFIG"
 
-check-full: setup-kernel setup-lint setup-mbox setup-check-full setup-guest setup-check base-tree
-	@$(W)/wb check --full $(if $(AGAIN),--again) $(T)
+demo: base-tree
+	@workbench/wb demo
 
-bench: setup-kernel setup-guest setup-bench base-tree
-	@$(W)/wb bench $(R)
+shell: $(if $(WB_CONFIG),known-config) base-tree
+	@exec workbench/wb shell "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
 
-lint: setup-lint base-tree
-	@$(W)/wb lint
+# Names are looked up before anything is installed or made, if the language to do so is there.
+known-tests:
+	@set -f; command -v python3 >/dev/null || exit 0; for name in $$WB_T; do workbench/wb check --list "$$name" | grep -q . || \
+		{ echo "no topic or suite '$$name'; workbench/wb check --list names them" >&2; exit 1; }; done
 
-mbox: setup-mbox tree
-	@$(W)/wb series export $(if $(TOPIC),--topic $(TOPIC)) $(if $(SIGNOFF),--signoff '$(SIGNOFF)')
-	@$(W)/wb series prove-mbox $(if $(TOPIC),--topic $(TOPIC))
+check check-full: known-tests base-tree
+	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) $$WB_T
 
-bisect: setup-kernel base-tree
-	@$(W)/wb prefixes
+bench: base-tree
+	@set -f; exec workbench/wb bench $$WB_R
+
+lint: base-tree
+	@workbench/wb lint
+
+mbox: tree
+	@exec workbench/wb series export $(if $(WB_TOPIC),--topic "$$WB_TOPIC") $(if $(WB_SIGNOFF),--signoff "$$WB_SIGNOFF")
+	@exec workbench/wb series prove-mbox $(if $(WB_TOPIC),--topic "$$WB_TOPIC")
+
+bisect: base-tree
+	@workbench/wb prefixes
 
 clean:
-	@echo 'removing build/$(if $(ALL),, but for downloads, ccache and the base tree)'
-	@if [ -n '$(ALL)' ]; then rm -rf build; else rm -rf build/kernel build/run build/logs build/mbox build/check build/bench build/kselftest build/rootfs; fi
+	@workbench/host/clean $(if $(WB_ALL),--all)

@@ -169,3 +169,9 @@ class Git:
         """The tracked files with uncommitted changes."""
         records = self.out("status", "--porcelain", "-z", "--untracked-files=no", "--no-renames").split(b"\0")
         return [record[3:].decode(errors="replace") for record in records if record]
+
+    def user_has_identity(self):
+        """Can the user commit here? Only for this question the user's own configuration counts."""
+        return all(subprocess.run(["git", *words], cwd=self.work_tree, env=user_environment(), stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.DEVNULL, check=False).returncode == 0
+                   for words in (("var", "GIT_COMMITTER_IDENT"), ("config", "user.email")))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Running other programs: with a log, or for their output. Their messages are English, since some are read."""
 
+import errno
 import os
 import shlex
 import subprocess
@@ -16,8 +17,11 @@ def environment(more=None):
 
 
 def telling_line(log):
-    """The line of a log that a reader wants to see first: the first error, else the last line."""
+    """The line of a log that a reader wants to see first: a full disk, the first error, else the last line."""
     lines = Path(log).read_text(errors="replace").splitlines()
+    for line in lines:
+        if os.strerror(errno.ENOSPC) in line:
+            return line.strip()
     for line in lines:
         low = line.lower()
         if " error:" in low or low.startswith(("error:", "e: ", "fatal:")) or "***" in line:

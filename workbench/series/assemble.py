@@ -55,10 +55,10 @@ class Builder:
     writing an index of that size for each patch would take most of the time.
     """
 
-    def __init__(self, git, repository):
+    def __init__(self, git, repository, base=BASE):
         self.git = git
         self.repository = repository
-        self.base = git.commit(BASE)
+        self.base = git.commit(base)
         if not self.base:
             raise CommandError(f"{git.work_tree} has no base kernel (tag base); run workbench/wb base")
         self.base_files = git.listing(self.base)

@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Tests of the Makefile and of what it calls first: in a copy of the repository's shell of it, with commands that pretend."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+WORKBENCH = Path(__file__).resolve().parent.parent
+TOP = WORKBENCH.parent
+
+# Writes down what it was called with, and the environment.
+PRETENDER = """#!/usr/bin/env python3
+import json, os, sys
+with open("calls", "a") as calls:
+    calls.write(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], dict(os.environ)]) + "\\n")
+if sys.argv[1:] == ["check", "--list", "known"]:
+    print("known default")
+"""
+
+
+class Make(unittest.TestCase):
+    """The Makefile in a folder of its own, where wb and setup only write down that they were called."""
+
+    def setUp(self):
+        self.folder = self.place("repository")
+        self.env = {name: value for name, value in os.environ.items()
+                    if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "KERNEL", "FORCE", "WB_BUILD", "T", "BASE", "ALL")}
+
+    def place(self, name):
+        """A folder with the Makefile, the configs and pretended commands."""
+        folder = Path(tempfile.mkdtemp(prefix="test-make-")) / name
+        self.addCleanup(shutil.rmtree, folder.parent)
+        (folder / "workbench/host").mkdir(parents=True)
+        shutil.copy(TOP / "Makefile", folder)
+        shutil.copytree(WORKBENCH / "kernel/configs", folder / "workbench/kernel/configs")
+        for path in ("workbench/wb", "workbench/host/setup"):
+            (folder / path).write_text(PRETENDER)
+            (folder / path).chmod(0o755)
+        for path in ("lib.sh", "clean"):
+            shutil.copy(WORKBENCH / "host" / path, folder / "workbench/host")
+        return folder
+
+    def make(self, *words, env=None):
+        """Run make; exit status and all that it printed."""
+        done = subprocess.run(["make", *words], cwd=self.folder, env={**self.env, **(env or {})}, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        return done.returncode, done.stdout
+
+    def calls(self):
+        """(command, words, environment) of each call since the last question."""
+        path = self.folder / "calls"
+        lines = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return [json.loads(line) for line in lines]
+
+    def last(self, *words, env=None):
+        """The words and the environment of a command's last call."""
+        status, text = self.make(*words, env=env)
+        self.assertEqual(status, 0, text)
+        _, called, environment = self.calls()[-1]
+        return called, environment
+
+    def test_help(self):
+        """At most 100 columns, and the configs that can be built."""
+        status, text = self.make()
+        self.assertEqual(status, 0)
+        self.assertLessEqual(max(map(len, text.splitlines())), 100)
+        for path in (WORKBENCH / "kernel/configs").glob("*.config"):
+            self.assertRegex(text, rf"[ =]{path.stem}\n")
+        for fragment in ("memory", "kunit"):
+            self.assertNotRegex(text, rf"CONFIG=.*{fragment}")
+
+    def test_help_names_every_command(self):
+        """What the Makefile has as a command for users is in the help."""
+        _, text = self.make()
+        for goal in ("demo", "check", "check-full", "lint", "shell", "tree", "refresh", "range-diff", "base-update", "kernel",
+                     "mbox", "bisect", "bench", "clean"):
+            self.assertIn(f"make {goal} ", text)
+
+    def test_setup_once_with_all_groups(self):
+        """One call before all else: a user without root gets one command, not five in turn."""
+        for goals, groups in ((["check"], "base check guest kernel lint mbox"), (["demo"], "base guest kernel"),
+                              (["demo", "mbox"], "base guest kernel mbox"), (["kernel", "CONFIG=arm64"], "base aarch64-linux-gnu kernel"),
+                              (["kernel", "CONFIG=default"], "base kernel"), (["tree"], "base")):
+            self.assertEqual(self.make(*goals)[0], 0)
+            calls = self.calls()
+            self.assertEqual([call[1] for call in calls if call[0] == "setup"], [groups.split()], goals)
+            self.assertEqual(calls[0][0], "setup")
+
+    def test_environment_does_not_count(self):
+        """Names of one letter and common ones mean something only on the command line."""
+        poison = {name: "poison" for name in ("T", "R", "BASE", "ALL", "AGAIN", "ACCEPT", "CONFIG", "MACHINE", "APPEND", "CMD",
+                                              "SHARE", "GDB", "TOPIC", "SIGNOFF", "FROM")}
+        self.assertEqual(self.last("check", env=poison)[0], ["check"])
+        self.assertEqual(self.last("bench", env=poison)[0], ["bench"])
+        self.assertNotIn("poison", self.last("shell", env=poison)[0])
+        self.assertEqual(self.last("mbox", env=poison)[0], ["series", "prove-mbox"])
+        words, environment = self.last("demo", env=poison)
+        self.assertEqual(words, ["demo"])
+        self.assertEqual({environment[f"WB_{name}"] for name in poison}, {""})
+        (self.folder / "build/downloads").mkdir(parents=True)
+        self.make("clean", env=poison)
+        self.assertTrue((self.folder / "build/downloads").exists())
+
+    def test_command_line_counts(self):
+        """The same names, typed."""
+        self.assertEqual(self.last("check", "T=known", "BASE=1", "AGAIN=1")[0], ["check", "--base", "--again", "known"])
+        self.assertEqual(self.last("check-full")[0], ["check", "--full"])
+        self.assertEqual(self.last("bench", "R=a b")[0], ["bench", "a", "b"])
+        self.assertEqual(self.last("kernel", "CONFIG=off")[0], ["kernel", "off"])
+        self.assertEqual(self.last("shell", "MACHINE=small", "APPEND=a b")[0], ["shell", "default", "small", "a b"])
+
+    def test_words_for_a_kernel_do_not_break_ours(self):
+        """W=1, -k and -j reach neither our commands' names nor the kernel's make."""
+        words, environment = self.last("-k", "-j4", "W=1", "V=1", "C=2", "KCFLAGS=-O0", "demo")
+        self.assertEqual(words, ["demo"])
+        for name in ("MAKEFLAGS", "MFLAGS", "W", "V", "C", "KCFLAGS"):
+            self.assertNotIn(name, environment)
+
+    def test_settings_reach_the_commands(self):
+        """What may be in the environment as well is handed on."""
+        for how in ({"env": {"KERNEL": "/k", "FORCE": "1", "SETUP": "no"}}, {}):
+            words = ["tree"] if how else ["tree", "KERNEL=/k", "FORCE=1", "SETUP=no"]
+            _, environment = self.last(*words, **how)
+            self.assertEqual([environment[name] for name in ("KERNEL", "FORCE", "SETUP")], ["/k", "1", "no"])
+
+    def test_quotes_are_only_characters(self):
+        """A name with an apostrophe, a dollar or a star gets there as it was typed."""
+        for value in ("O'Brien <o@b.org>", 'a "b" $HOME $(shell false) `false` *', "Zoë; false"):
+            self.assertEqual(self.make("mbox", f"SIGNOFF={value}")[0], 0)
+            called = [words for _, words, _ in self.calls() if "export" in words]
+            self.assertEqual(called, [["series", "export", "--signoff", value]])
+            self.assertEqual(self.last("shell", f"APPEND={value}")[0][-1], value)
+            self.assertEqual(self.last("demo", f"CMD={value}")[1]["WB_CMD"], value)
+
+    def test_an_unknown_test_is_refused_at_once(self):
+        """Beside a known one, too, and before anything is installed."""
+        status, text = self.make("check", "T=known typo")
+        self.assertEqual(status, 2)
+        self.assertIn("no topic or suite 'typo'", text)
+        self.assertNotIn("setup", [call[0] for call in self.calls()])
+
+    def test_a_config_that_cannot_be_built(self):
+        """A fragment is none; what there is is told, before anything is installed."""
+        for words in (["kernel", "CONFIG=memory"], ["kernel"], ["kernel", "CONFIG=x;false"], ["shell", "CONFIG=memory"]):
+            status, text = self.make(*words)
+            self.assertEqual(status, 2)
+            self.assertIn("there are: arm64 debug default", text)
+            self.assertEqual(self.calls(), [])
+
+    def test_paths_that_make_cannot_handle(self):
+        """Refused in the first second, before a download of minutes."""
+        for path in ("/a b", "/a:b"):
+            status, text = self.make("tree", f"WB_BUILD={path}")
+            self.assertEqual(status, 2)
+            self.assertRegex(text, r"^Makefile:\d+: \*\*\* .* has a space or a colon.*\n$")
+        for name in ("a b", "a:b"):
+            self.folder = self.place(name)
+            self.assertIn("has a space or a colon", self.make("tree")[1])
+            self.assertEqual(self.calls(), [])
+
+    def test_clean(self):
+        """What takes long to get again stays; ALL=1 removes all; WB_BUILD counts."""
+        elsewhere = self.folder.parent / "elsewhere"
+        for build, words in ((self.folder / "build", []), (elsewhere, [f"WB_BUILD={elsewhere}"])):
+            for name in ("downloads", "ccache", "linux", "kernel", "run", "logs"):
+                (build / name).mkdir(parents=True)
+            (build / "base.env").touch()
+            status, text = self.make("clean", *words)
+            self.assertEqual((status, str(build) in text), (0, True), text)
+            self.assertEqual(sorted(os.listdir(build)), ["base.env", "ccache", "downloads", "linux"])
+            (build / "logs").mkdir()
+            self.assertEqual(self.make("clean", "ALL=1", *words)[0], 0)
+            self.assertEqual(os.listdir(build), [])
+
+    def test_clean_does_not_empty_a_folder_of_others(self):
+        """WB_BUILD with a typing error in it."""
+        home = self.folder.parent / "home"
+        (home / "letters").mkdir(parents=True)
+        status, text = self.make("clean", "ALL=1", f"WB_BUILD={home}")
+        self.assertEqual(status, 2)
+        self.assertIn("was not made by the workbench", text)
+        self.assertTrue((home / "letters").exists())
+
+    def test_no_topic_is_named(self):
+        """Adding a topic touches no shared list."""
+        text = (TOP / "Makefile").read_text()
+        for topic in (path.name for path in (WORKBENCH / "topics").iterdir()):
+            self.assertNotRegex(text, rf"\b{re.escape(topic)}\b")
+
+    def interrupt(self, command, reached):
+        """Run make in a session of its own, send its group SIGINT when a file is there; status and output."""
+        with subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, start_new_session=True) as running:
+            deadline = time.monotonic() + 30
+            while not reached.exists() and time.monotonic() < deadline:
+                time.sleep(0.02)
+            os.killpg(running.pid, signal.SIGINT)
+            text = running.communicate(timeout=60)[0]
+        return running.returncode, text
+
+    def test_interrupt_is_one_line(self):
+        """^C under make: the command's own line, and no more."""
+        shutil.copy(WORKBENCH / "wb", self.folder / "workbench/wb")
+        shutil.copytree(WORKBENCH / "lib", self.folder / "workbench/lib")
+        (self.folder / "workbench/base").mkdir()
+        (self.folder / "workbench/base/command.py").write_text(
+            "import time\ndef main(_):\n    open('reached', 'w').close()\n    time.sleep(30)\n")
+        status, text = self.interrupt(["make", "tree"], self.folder / "reached")
+        self.assertEqual(status, -signal.SIGINT)
+        self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
+
+    def test_interrupt_in_a_shell_script(self):
+        """The same for the commands that are shell."""
+        (self.folder / "workbench/host/setup").write_text(
+            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\n: >reached\nsleep 30\nsay 'went on'\n")
+        status, text = self.interrupt(["make", "tree"], self.folder / "reached")
+        self.assertEqual(status, -signal.SIGINT)
+        self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
+
+
+class Entry(unittest.TestCase):
+    """workbench/wb itself, called without make."""
+
+    def wb(self, *words, **env):
+        """Run it; exit status and all that it printed."""
+        done = subprocess.run([WORKBENCH / "wb", *words], env={**os.environ, **env}, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        return done.returncode, done.stdout
+
+    def test_paths_that_make_cannot_handle(self):
+        """Refused at once, in one line."""
+        for path, words in (("/a b", "has a space or a colon"), ("/a:b", "has a space or a colon"), ("a", "is not an absolute path")):
+            status, text = self.wb("series", "check", WB_BUILD=path)
+            self.assertEqual((status, len(text.splitlines())), (1, 1), text)
+            self.assertIn(words, text)
+
+
+class Repository(unittest.TestCase):
+    """What git and a CI make of it."""
+
+    def test_line_ends_are_kept(self):
+        """A clone with core.autocrlf=true is the same bytes, or no script of it would run."""
+        with tempfile.TemporaryDirectory() as folder:
+            place = Path(folder)
+            git = ["git", "-c", "user.name=t", "-c", "user.email=t@localhost", "-C", str(place / "from")]
+            (place / "from").mkdir()
+            shutil.copy(TOP / ".gitattributes", place / "from")
+            (place / "from/script").write_bytes(b"#!/bin/sh\n:\n")
+            for words in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+                subprocess.run([*git, *words], check=True)
+            subprocess.run(["git", "clone", "-q", "-c", "core.autocrlf=true", place / "from", place / "to"], check=True)
+            self.assertEqual((place / "to/script").read_bytes(), b"#!/bin/sh\n:\n")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -264,6 +264,17 @@ class Repository(unittest.TestCase):
             subprocess.run(["git", "clone", "-q", "-c", "core.autocrlf=true", place / "from", place / "to"], check=True)
             self.assertEqual((place / "to/script").read_bytes(), b"#!/bin/sh\n:\n")
 
+    def test_readme(self):
+        """It names commands that there are, in lines and cells that can be read."""
+        text, makefile = (TOP / "README.md").read_text(), (TOP / "Makefile").read_text()
+        lines = text.splitlines()
+        for goal in set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE)):
+            self.assertRegex(makefile, rf"(?m)^[a-z -]*\b{goal}\b[a-z -]*:")
+        self.assertLessEqual(max(len(line) for line in lines), 127)
+        status = lines[lines.index("## Status"):]
+        for cell in (cell for line in status if line.startswith("|") for cell in line.split("|")):
+            self.assertLessEqual(len(cell.split()), 15, cell)
+
     def test_ci_files(self):
         """Both call .ci/run and nothing else of ours, keep what is slow to get, and hand back the results."""
         for name, plain in ((".gitlab-ci.yml", r"^    - build/{}/$"), (".github/workflows/ci.yml", r"^ +build/{}$")):

@@ -17,17 +17,14 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import time
 
-from kernel import source
+from kernel import progress, source
 from kernel.source import base_tree    # for those who build the base as well
 from lib import console, paths, process
 from lib.git import Git
 
 CONFIGS = paths.WORKBENCH / "kernel" / "configs"
 FRAGMENTS = paths.WORKBENCH / "kernel" / "fragments"
-OBJECT_LINE = re.compile(r"^\s+(CC|AS|LD|AR|HOSTCC|CC \[M\]|RUSTC)\s")
 
 
 def fragments(name):
@@ -224,22 +221,18 @@ def settable_options(options):
 
 
 def run_counted(words, log, env, label, quiet):
-    """Run make, keep its output in the log, and show how many objects were built so far."""
-    count, shown = 0, time.time()
+    """Run make, keep its output in the log, and show how far it is; returns the number of objects built."""
+    shown = progress.Progress(label, paths.BUILD / "kernel" / label, quiet)
     with open(log, "w", encoding="utf-8") as sink, subprocess.Popen(
             words, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace") as make:
         for line in make.stdout:
             sink.write(line)
-            if OBJECT_LINE.match(line) and "scripts/" not in line:
-                count += 1
-            if not quiet and time.time() - shown > (2 if sys.stdout.isatty() else 30):
-                shown = time.time()
-                end = "\r" if sys.stdout.isatty() else "\n"
-                print(f"[{console.elapsed():>6}]   {label}: {count} objects", end=end, flush=True)
+            shown.line(line)
         status = make.wait()
     if status:
         console.die(f"building {label}: {process.telling_line(log)}", log)
-    return count
+    shown.ended()
+    return shown.count
 
 
 def main(words):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the Makefile and of what it calls first: in a copy of the repository's shell of it, with commands that pretend."""
 
+import importlib
 import json
 import os
 import re
@@ -25,7 +26,7 @@ if sys.argv[1:] == ["check", "--list", "known"]:
 """
 
 
-class Make(unittest.TestCase):
+class Copied(unittest.TestCase):
     """The Makefile in a folder of its own, where wb and setup only write down that they were called."""
 
     def setUp(self):
@@ -66,6 +67,10 @@ class Make(unittest.TestCase):
         self.assertEqual(status, 0, text)
         _, called, environment = self.calls()[-1]
         return called, environment
+
+
+class Make(Copied):
+    """What the commands do with what they are told."""
 
     def test_help(self):
         """At most 100 columns, and the configs that can be built."""
@@ -258,6 +263,46 @@ class Repository(unittest.TestCase):
                 subprocess.run([*git, *words], check=True)
             subprocess.run(["git", "clone", "-q", "-c", "core.autocrlf=true", place / "from", place / "to"], check=True)
             self.assertEqual((place / "to/script").read_bytes(), b"#!/bin/sh\n:\n")
+
+    def test_readme(self):
+        """It names commands that there are, in lines and cells that can be read."""
+        text, makefile = (TOP / "README.md").read_text(), (TOP / "Makefile").read_text()
+        lines = text.splitlines()
+        for goal in set(re.findall(r"(?:`|^    )make ([a-z][a-z-]*)", text, re.MULTILINE)):
+            self.assertRegex(makefile, rf"(?m)^[a-z -]*\b{goal}\b[a-z -]*:")
+        self.assertLessEqual(max(len(line) for line in lines), 127)
+        status = lines[lines.index("## Status"):]
+        for cell in (cell for line in status if line.startswith("|") for cell in line.split("|")):
+            self.assertLessEqual(len(cell.split()), 15, cell)
+
+    def test_ci_files(self):
+        """Both call .ci/run and nothing else of ours, keep what is slow to get, and hand back the results."""
+        for name, plain in ((".gitlab-ci.yml", r"^    - build/{}/$"), (".github/workflows/ci.yml", r"^ +build/{}$")):
+            text = (TOP / name).read_text()
+            self.assertNotIn("\t", text)
+            self.assertEqual([line for line in text.splitlines() if (len(line) - len(line.lstrip())) % 2], [], name)
+            self.assertRegex(text, r"(?m)^ +- (run: )?\.ci/run$")
+            self.assertNotRegex(text, r"(?m)^[^#]*\b(make check|workbench/)")
+            for folder in ("downloads", "ccache", "check", "run", "logs"):
+                self.assertRegex(text, "(?m)" + plain.format(folder).replace("    -", " +-"), name)
+            try:
+                yaml = importlib.import_module("yaml")
+            except ImportError:
+                continue
+            self.assertIsInstance(yaml.safe_load(text), dict)
+
+
+class CI(Copied):
+    """`.ci/run` in a folder without .git, as a release's tarball has it."""
+
+    def test_it_is_the_check(self):
+        """Words are handed on."""
+        (self.folder / ".ci").mkdir()
+        shutil.copy(TOP / ".ci/run", self.folder / ".ci")
+        done = subprocess.run([self.folder / ".ci/run", "T=known"], cwd="/", env=self.env, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.assertEqual(self.calls()[-1][:2], ["wb", ["check", "known"]])
 
 
 if __name__ == "__main__":

@@ -91,7 +91,8 @@ def object_code():
     """Off: what the series edits builds with every new option off, and hot objects are the base's, instruction by
     instruction. That all the rest does, and that such a kernel links, is shown by bisect."""
     ours, base = Kernel("off"), Kernel("off", base=True)
-    edited = static.git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=M", source.base(), source.commit()).splitlines()
+    edited = static.git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=M", source.base(),
+                        source.commit()).splitlines()
     objects = [str(Path(name).with_suffix(".o")) for name in static.built_sources(ours)[0] if name in edited]
     ours.build(*dict.fromkeys([*objects, *HOT]))
     base_tree()
@@ -129,7 +130,7 @@ def kunit_py(name):
     log = paths.LOGS / f"{name}.log"
     with open(log, "w", encoding="utf-8") as errors:
         done = subprocess.run(words, cwd=paths.SOURCE, stdout=subprocess.PIPE, stderr=errors, text=True, check=False,
-                              env={**os.environ, **Kernel("default").environment()})
+                              env=process.environment(Kernel("default").environment()))
     (paths.LOGS / f"{name}.ktap").write_text(done.stdout)
     if done.returncode:
         return [Case(f"kunit.py {name}", "failed", f"{process.telling_line(log)} (log {log})")]

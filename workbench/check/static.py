@@ -38,7 +38,8 @@ def commits():
 
 def touched(*suffixes):
     """Paths of the kernel tree that the series adds or edits, by suffix."""
-    names = git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=d", pinned.base(), pinned.commit()).splitlines()
+    names = git("diff-tree", "-r", "--name-only", "--no-renames", "--diff-filter=d", pinned.base(),
+                pinned.commit()).splitlines()
     return [name for name in names if name.endswith(suffixes)] if suffixes else names
 
 
@@ -90,7 +91,7 @@ def remarks_of(commit, base, known):
     # Debian's python3 first: checkpatch's SPDX parser needs modules that setup installed for that one.
     done = subprocess.run(["perl", "scripts/checkpatch.pl", "--strict", "--no-signoff", "--show-types", "--terse",
                            "--no-summary", "-"], cwd=paths.SOURCE, input=mail, capture_output=True, text=True, check=False,
-                          env={**os.environ, "PATH": f"/usr/bin:{os.environ['PATH']}"})
+                          env=process.environment({"PATH": f"/usr/bin:{os.environ['PATH']}"}))
     # What it could not look up, for want of a tool, is not known.
     return mail, done.stdout + done.stderr, None if done.stderr or done.returncode not in (0, 1) else key
 
@@ -193,7 +194,7 @@ def compile_locked(kernel, objects):
     with open(log, "w", encoding="utf-8") as sink:
         words = kernel.make(f"-j{os.cpu_count()}", "W=1", *SPARSE, *objects)
         done = subprocess.run(words, stdout=sink, stderr=subprocess.STDOUT, check=False,
-                              env={**os.environ, **kernel.environment()})
+                              env=process.environment(kernel.environment()))
     text = log.read_text(errors="replace")
     checked = set(re.findall(r"^\s+CHECK\s+(\S+)$", text, re.M))
     remarks = "\n".join(line for line in text.splitlines() if re.search(r": (warning|error|note):|specified, but", line))

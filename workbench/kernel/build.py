@@ -181,7 +181,7 @@ class Kernel:
         if not quiet:
             console.say(f"kernel {self.label}: {' '.join(goals) or 'image'} (log {log.relative_to(paths.TOP)})"
                    if log.is_relative_to(paths.TOP) else f"kernel {self.label}")
-        compiled = run_counted(words, log, {**os.environ, **self.environment()}, self.label, quiet)
+        compiled = run_counted(words, log, process.environment(self.environment()), self.label, quiet)
         if not quiet:
             console.say(f"kernel {self.label}: {compiled} objects built")
         return compiled
@@ -193,16 +193,20 @@ class Kernel:
 
 
 def new_options():
-    """The options that the series adds and that can be turned off. None at all: the question was asked in the wrong way."""
-    found = settable_options(series_options())
-    if not found:
-        raise RuntimeError(f"the series adds no option to the base's: {paths.SOURCE} at {source.commit()}")
-    return sorted(found)
+    """The options that the series adds and that can be turned off."""
+    return sorted(some(settable_options(series_options())))
 
 
 def series_options():
     """The options that the series itself adds: those that its tree defines and the base does not."""
-    return known_options(paths.SOURCE, source.commit()) - known_options(paths.SOURCE, source.base())
+    return some(known_options(paths.SOURCE, source.commit()) - known_options(paths.SOURCE, source.base()))
+
+
+def some(options):
+    """A set of options that is not empty; if it is, the question was asked in the wrong way."""
+    if not options:
+        raise RuntimeError(f"the series adds no option to the base's: {paths.SOURCE} at {source.commit()}")
+    return options
 
 
 def known_options(tree, *commit):

@@ -120,8 +120,8 @@ def move(path, wanted):
                            f"{paths.LINUX} and commit there; FORCE=1 drops what was edited")
     files.write(marker(path), wanted + "\n")
     if ours(path):
-        git_file = Path(Git(path).path("index.lock"))
-        git_file.unlink(missing_ok=True)
+        if interrupted:
+            Git(path).settle()
         Git(path).out("checkout", "--quiet", "--force", "--detach", wanted)
         if interrupted:
             Git(path).out("clean", "--quiet", "-ffdx")

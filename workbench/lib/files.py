@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 
-def write(path, content):
+def write(path, content, executable=False):
     """Replace a file's content, text or bytes, at once; folders are made as needed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -16,7 +16,7 @@ def write(path, content):
     try:
         with open(descriptor, "wb") as sink:
             sink.write(data)
-            os.fchmod(sink.fileno(), 0o644)
+            os.fchmod(sink.fileno(), 0o755 if executable else 0o644)
         os.replace(beside, path)
     except BaseException:
         Path(beside).unlink(missing_ok=True)

@@ -14,8 +14,23 @@ FIXED = [
     "gc.auto=0", "commit.gpgSign=false", "apply.whitespace=nowarn", "apply.ignoreWhitespace=no",
     "diff.suppressBlankEmpty=false", "diff.noprefix=false", "diff.mnemonicPrefix=false",
     "i18n.commitEncoding=UTF-8", "i18n.logOutputEncoding=UTF-8", "advice.detachedHead=false",
-    "core.attributesFile=/dev/null", "fastimport.unpackLimit=1000000",
+    "core.attributesFile=/dev/null", "core.excludesFile=/dev/null", "fastimport.unpackLimit=1000000",
+    "color.ui=false", "color.diff=false", "color.grep=false", "color.status=false", "color.branch=false",
+    "grep.lineNumber=false", "grep.column=false", "grep.fullName=false", "grep.patternType=default",
+    "log.showSignature=false", "log.showRoot=true", "log.mailmap=false", "log.follow=false", "log.decorate=false",
+    "format.forceInBodyFrom=false", "format.mboxrd=false", "format.noprefix=false", "format.signatureFile=",
+    "status.relativePaths=false", "submodule.recurse=false", "core.commentChar=#",
 ]
+
+# Our own commands need no identity of the user's: what they write down with one, such as the reflog, is no patch.
+NOBODY = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER")
+          for what, text in (("NAME", "workbench"), ("EMAIL", "workbench@localhost"))}
+
+# What points git at another repository or changes its settings. A hook or an alias from which we are run sets them.
+ELSEWHERE = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX",
+             "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
+             "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT",
+             "GIT_INTERNAL_SUPER_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS")
 
 # Twelve digits name a blob uniquely in any kernel repository, and 'git am --3way' can use them.
 DIFF_OPTIONS = [
@@ -36,15 +51,26 @@ def clean_environment():
 
 def user_environment():
     """The environment of git commands that the user goes on with: all but what points at another repository."""
-    elsewhere = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY")
-    return {name: value for name, value in os.environ.items() if name not in elsewhere}
+    return {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+
+
+def trusted(work_tree):
+    """Variables that let git work in a tree of somebody else, as in a container; newer versions ask for the .git as well."""
+    tree = os.path.realpath(work_tree)
+    return {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": tree,
+            "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": f"{tree}/.git"}
+
+
+def forget_elsewhere():
+    """Take these variables out of our own environment, and so out of that of everything that we run."""
+    for name in ELSEWHERE:
+        os.environ.pop(name, None)
 
 
 def environment(work_tree):
     """The environment of our own git commands: neither the user's nor the machine's configuration counts."""
-    return {**clean_environment(), "LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory",
-            "GIT_CONFIG_VALUE_0": os.path.realpath(work_tree)}
+    return {**clean_environment(), **NOBODY, **trusted(work_tree), "LC_ALL": "C", "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1"}
 
 
 def listed(top, *unwanted):
@@ -93,6 +119,11 @@ class Git:
             text = (done.stderr or done.stdout).decode(errors="replace").strip().replace("\n\t", " ")
             raise GitError(f"git {words[0]}: {text}")
         return done
+
+    def as_user(self, *words, stdin=None, env=None):
+        """Run a command with the user's own configuration and identity, for what the user goes on with."""
+        return subprocess.run(["git", *words], cwd=self.work_tree, input=stdin or b"", capture_output=True, check=False,
+                              env={**user_environment(), **trusted(self.work_tree), "LC_ALL": "C.UTF-8", **(env or {})})
 
     def out(self, *words, stdin=None, env=None):
         """Standard output as bytes."""
@@ -164,6 +195,17 @@ class Git:
             if os.path.exists(self.path(name)):
                 return what
         return None
+
+    def settle(self):
+        """After an interrupted checkout: refuse if git outlived the command that started it, else drop the index.lock."""
+        for task in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (task / "cmdline").read_bytes().split(b"\0")
+                if words[0].endswith(b"git") and os.path.samefile(task / "cwd", self.work_tree):
+                    raise CommandError(f"git still runs in {self.work_tree} (process {task.name}): wait for it, or end it")
+            except OSError:
+                continue    # it ended, or is somebody else's
+        Path(self.path("index.lock")).unlink(missing_ok=True)
 
     def dirty(self):
         """The tracked files with uncommitted changes."""

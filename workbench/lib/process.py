@@ -7,12 +7,12 @@ import shlex
 import subprocess
 from pathlib import Path
 
-from lib import console, paths
+from lib import console, git, paths
 
 
 def environment(more=None):
     """The environment of what we run: the user's, but for the language of messages."""
-    return {**{name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL")},
+    return {**{name: value for name, value in os.environ.items() if name not in ("LANGUAGE", "LC_ALL", *git.ELSEWHERE)},
             "LC_ALL": "C.UTF-8", **(more or {})}
 
 

@@ -3,14 +3,13 @@
 
 import os
 import re
-import subprocess
 import tempfile
 from pathlib import Path
 
-from lib import lock, paths
+from lib import files, lock, paths
 from lib.console import say
 from lib.errors import CommandError
-from lib.git import Git, GitError, user_environment
+from lib.git import NOBODY, Git, GitError
 from series import forgotten
 from series.maintainers import Maintainers
 from series.repo import Repository
@@ -20,6 +19,8 @@ BRANCH = "refs/heads/series"
 ASSEMBLED = "refs/workbench/assembled"
 # Set while the tree holds only part of the series because a patch did not apply.
 PARTIAL = "refs/workbench/partial"
+# A tree with patches/, the new files and MAINTAINERS as they were when the commits were made from them.
+INPUTS = "refs/workbench/inputs"
 KEEP_OR_DROP = "'make refresh' keeps them, FORCE=1 drops them"
 
 
@@ -38,6 +39,10 @@ def locked():
 def forced():
     """Did the user say FORCE=1?"""
     return os.environ.get("FORCE", "") not in ("", "0")
+
+
+class OwnCommits(CommandError):
+    """Branch series holds what was not assembled."""
 
 
 class PatchFails(CommandError):
@@ -235,18 +240,25 @@ def tell_offsets(builder):
 def assemble(git, repository, force=False, into=None, checkout=True):
     """The command: build, and move build/linux or the ref given."""
     checked(repository)
-    if checkout and not into:
-        guard(git, force)
+    moves = checkout and not into
+    if moves:
+        finish_interrupted(git)
+        if not force:
+            guard_tree(git)
     builder = Builder(git, repository)
     say(f"Assembling {len(repository.patches)} patches")
     try:
         commits = builder.build()
     except PatchFails as failure:
-        if not checkout or into:
+        if not moves:
             raise
+        if not force:
+            guard_commits(git)
         return stop_at_conflict(git, builder, failure, force)
     tell_offsets(builder)
     new = tip(builder, commits)
+    if moves and not force and git.commit(BRANCH) != new:
+        guard_commits(git)
     if into:
         git.out("update-ref", "-m", "series assemble", into, new)
         say(f"{into} is {new[:12]}, tree {git.tree(new)}")
@@ -264,29 +276,26 @@ def for_run(own=False):
     """
     git = linux()
     with locked():
-        count = own_commits(git) if own and not forced() else None
-        if count:
-            guard_tree(git)
-            say(f"branch series holds {count}: this is built, not what patches/ has")
-        else:
+        try:
             assemble(git, Repository(paths.TOP), force=forced())
+        except OwnCommits:
+            if not own:
+                raise
+            say(f"branch series holds {own_commits(git)}: this is built, not what patches/ has")
         commit, base = git.commit(BRANCH), git.commit(BASE)
         forgotten.refuse(git, base, commit, forced(), "what is built")
     return commit, base
 
 
-def guard(git, force):
-    """Refuse to drop what the user did in build/linux."""
-    if force:
-        return
-    guard_tree(git)
+def guard_commits(git):
+    """Refuse to drop the user's commits."""
     what = own_commits(git)
     if what:
-        raise CommandError(f"branch series of {git.work_tree} holds {what}; {KEEP_OR_DROP} (git reflog still has them)")
+        raise OwnCommits(f"branch series of {git.work_tree} holds {what}; {KEEP_OR_DROP} (git reflog still has them)")
 
 
 def guard_tree(git):
-    """Refuse what is not in a commit of branch series."""
+    """Refuse to drop what the user did in build/linux and did not commit."""
     busy = git.busy()
     if busy:
         raise CommandError(f"{git.work_tree} is in the middle of git {busy}; finish it, then 'make refresh'; "
@@ -333,23 +342,80 @@ def move(git, repository, new, force):
 
 
 def switch(git, new, force):
-    """Move branch and work tree; with force whatever is in the way is dropped."""
+    """Move branch and work tree; with force whatever is in the way is dropped.
+
+    While files are written a marker tells that what lies there is ours, and where it was to go.
+    """
     if force:
-        for what in ("am", "rebase", "cherry-pick", "revert"):
-            git.run(what, "--quit", check=False)
-        git.run("reset", "--quiet", "--hard", check=False)
-    git.out("checkout", "--quiet", "--no-track", *(["--force"] if force else []), "-B", "series", new)
+        drop_unfinished(git)
+        git.out("reset", "--quiet", "--hard")
+    files.write(moving(git), f"{new} {git.commit('HEAD')}\n")
+    try:
+        git.out("checkout", "--quiet", "--no-track", *(["--force"] if force else []), "-B", "series", new)
+    except CommandError as failure:
+        # An untracked file in the way, or a git command of the user's: nothing was written.
+        if re.search(r"would be overwritten by checkout|Unable to create .*index\.lock': File exists", str(failure)):
+            moving(git).unlink()
+            raise
+        raise CommandError([*failure.problems, f"{git.work_tree} is half-way; the next 'make tree' finishes it"]) from failure
+    moving(git).unlink()
 
 
-def inputs_file(git):
-    """Where the state of the repository at the last assemble is kept."""
-    return Path(git.path("workbench-inputs"))
+def drop_unfinished(git):
+    """End what git is in the middle of, without a change to the tree."""
+    for _ in range(3):    # one can be within another
+        busy = git.busy()
+        if not busy:
+            return
+        git.out(busy, "--quit")
+    raise CommandError(f"git {git.busy()} in {git.work_tree} cannot be ended")
 
 
-def remember_inputs(git, repository):
-    """Record what the tree was made from, so that refresh sees what was edited in both places."""
-    lines = [f"{repository.mark(path)} {path}\n" for path in repository.owned()]
-    inputs_file(git).write_text("".join(lines), encoding="utf-8", errors="surrogateescape")
+def moving(git):
+    """There while the work tree is moved; holds the commit that it is moved to, and the one that it was at."""
+    return Path(git.path("workbench-moving"))
+
+
+def finish_interrupted(git):
+    """Finish a move that was killed or that failed half-way. Files that differ for another reason are the user's."""
+    if not moving(git).exists():
+        return
+    new, old = moving(git).read_text().split()
+    git.settle()
+    if git.commit("HEAD") in (old, new):
+        ours = git.out("diff-tree", "-r", "-z", "--name-only", "--no-renames", "HEAD", new).split(b"\0")
+        others = [path for path in git.dirty() if path.encode(errors="surrogateescape") not in ours]
+        if others:
+            raise CommandError(f"{git.work_tree} has uncommitted changes ({names(others)}) beside those of a 'make tree' that "
+                               f"was interrupted: commit or undo them (git checkout {others[0]})")
+        say(f"finishing the move to {new[:12]}, which was interrupted")
+        git.out("checkout", "--quiet", "--force", "--no-track", "-B", "series", new)
+        git.out("update-ref", "-m", "series assemble", ASSEMBLED, new)
+    moving(git).unlink()
+
+
+def remember_inputs(git, repository, instead=None):
+    """Keep what the tree was made from, so that refresh can tell, and merge, what was edited in both places.
+
+    instead is path -> (content, executable) for files that differ in the repository.
+    """
+    instead = instead or {}
+    paths_here = [path for path in repository.owned() if path not in instead]
+    lines = "".join(f"{repository.top.resolve() / path}\n" for path in paths_here)
+    ids = git.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=os.fsencode(lines)).split("\n")
+    modes = {path: "100755" if os.access(repository.top / path, os.X_OK) else "100644" for path in paths_here}
+    kept = {path: (modes[path], blob) for path, blob in zip(paths_here, ids)}
+    kept.update({path: ("100755" if executable else "100644", git.blob(data))
+                 for path, (data, executable) in instead.items()})
+    with tempfile.TemporaryDirectory(prefix="series-") as scratch:
+        git.out("update-ref", INPUTS, git.small_tree(kept, os.path.join(scratch, "index")))
+
+
+def inputs(git):
+    """What remember_inputs() kept, path -> (content, executable); None if nothing was kept yet."""
+    if git.run("rev-parse", "--verify", "--quiet", INPUTS, check=False).returncode:
+        return None
+    return {path: (blob, mode == "100755") for path, (mode, blob) in git.listing(INPUTS).items()}
 
 
 def stop_at_conflict(git, builder, failure, force):
@@ -372,23 +438,28 @@ def stop_at_conflict(git, builder, failure, force):
     if stopped and int(stopped.group(1)) > 1:
         patch = repository.patches[failure.number + int(stopped.group(1)) - 1]
         failure.problems.append(f"a three-way merge applied it; git am stopped at patches/{patch.path}")
-    conflicts = re.findall(r"^CONFLICT .*$", report, re.MULTILINE)
-    raise CommandError(failure.problems + conflicts[:3] + [
+    conflicts = re.findall(r"^CONFLICT .*$", report, re.MULTILINE)[:3] or leave_rejects(git, report)
+    raise CommandError(failure.problems + conflicts + [
         f"git am stopped in {git.work_tree} at '{patch.subject}': resolve it there, git add -u, git am --continue, "
         f"then 'make refresh'; git am --abort gives up"])
 
 
 def run_am(git, mails):
     """Start git am with the user's own configuration: the user goes on with it."""
-    environment = user_environment()
-    if subprocess.run(["git", "var", "GIT_COMMITTER_IDENT"], cwd=git.work_tree, env=environment, check=False,
-                      stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
-        environment.update({"GIT_COMMITTER_NAME": "series", "GIT_COMMITTER_EMAIL": "series@localhost"})
-    done = subprocess.run(["git", "-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "am", "--3way", "--keep-cr",
-                           "--keep-non-patch", "--no-gpg-sign", "--no-scissors", "--whitespace=nowarn"],
-                          cwd=git.work_tree, env=environment, input=mails, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, check=False)
-    return done.returncode, done.stdout.decode(errors="replace")
+    someone = {} if git.as_user("var", "GIT_COMMITTER_IDENT").returncode == 0 else NOBODY
+    done = git.as_user("-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "am", "--3way", "--keep-cr",
+                       "--keep-non-patch", "--no-gpg-sign", "--no-scissors", "--whitespace=nowarn", stdin=mails, env=someone)
+    return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
+
+
+def leave_rejects(git, report):
+    """git am could not merge and changed nothing: apply what can be applied, leave the rest as .rej; what git said."""
+    said = [line.split("error: ", 1)[1] for line in report.splitlines() if line.startswith("error: ")]
+    if git.text("ls-files", "--unmerged") or git.dirty():
+        return said[:3]
+    done = git.run("apply", "--reject", "-", stdin=git.out("am", "--show-current-patch=diff"), check=False)
+    left = re.findall(r"^Applying patch (\S+) with \d+ rejects?", done.stderr.decode(errors="replace"), re.MULTILINE)
+    return said[:3] + [f"no three-way merge is possible; the hunks that did not apply are in {path}.rej" for path in left]
 
 
 def mailbox(builder, first):

@@ -10,6 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from lib import files
 from lib.console import say
 from lib.errors import CommandError
 from lib.git import DIFF_OPTIONS, Git, clean_environment
@@ -153,7 +154,7 @@ def export(git, repository, build, out, only=None, signer=None):
             mails[0] = fill_cover(mails[0], subject, "\n\n".join(
                 part for part in (body, "\n".join(base_lines(settings, before))) if part))
             path = out / f"{topic.name}.mbx"
-            path.write_bytes(b"".join(stable_ids(mails, seconds)))
+            files.write(path, b"".join(stable_ids(mails, seconds)))
             say(f"{path}: {len(topic.patches)} patches and a cover letter")
         before.append(topic.name)
 

@@ -55,16 +55,18 @@ def names(path, text):
     """Does a text name a file, its object or its folder?"""
     name = os.path.basename(path.rstrip("/"))
     stem = name.rsplit(".", 1)[0]
-    forms = [name + "/"] if path.endswith("/") else [name, *([stem + ".o"] if name.endswith((".c", ".S", ".rs")) else [])]
+    forms = [name + "/"] if path.endswith("/") else [name]
+    forms += [stem + ".o"] if name.endswith((".c", ".S", ".rs")) else []
     return any(form in text and re.search(rf"(?<![\w.+-]){re.escape(form)}(?![\w.-])", text) for form in forms)
 
 
 def refuse(git, base, tip, force, what):
     """Stop because of forgotten files; with force say so and go on."""
     found = forgotten(git, base, tip)
-    problems = [f"{path}: is not in git, though {why}; git add -f it and commit, or move it away" for path, why in found.items()]
+    problems = [f"{path}: is not in git, though {why}; git add -f it and commit, or move it away"
+                for path, why in found.items()]
     if problems and not force:
-        raise CommandError(problems[:10] + [f"{len(problems)} files of {git.work_tree} would not be part of {what}; FORCE=1 "
-                                            "goes on without"])
+        raise CommandError(problems[:10] + [f"{len(problems)} files of {git.work_tree} would not be part of {what}; "
+                                            "FORCE=1 goes on without"])
     for problem in problems[:10]:
         say(f"note: {problem}")

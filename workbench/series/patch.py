@@ -13,6 +13,7 @@ SLUG_LIMIT = 60
 # What lies at the repository's root and is not part of the kernel.
 OURS = {"README.md", "Makefile", "MAINTAINERS", "COPYING", "patches", "workbench", "build"}
 NAME = re.compile(r"^[A-Za-z0-9_.+,@=-]+$")
+REAL_MAIL = re.compile(r"^[^@\s]+@(?!localhost\b)[^@\s.]+(\.[^@\s.]+)+$")
 CLAIM = re.compile(r"^(Adds|Entry|Topic):[ \t]+(.*?)[ \t]*$")
 UNFINISHED = re.compile(r"^(fixup|squash|amend)!")
 
@@ -209,6 +210,9 @@ def parse_headers(lines, patch, problem):
     author = parse_address(headers.get("from", ""))
     if author and author[0]:
         patch.name, patch.mail = author
+        if not REAL_MAIL.search(patch.mail):
+            problem(f"From: {patch.name} <{patch.mail}> is nobody's address: set user.name and user.email (git config), then "
+                    "git commit --amend --reset-author")
     else:
         problem("no From: name <address>")
     patch.date = headers.get("date", "")

@@ -5,10 +5,13 @@ import os
 import tempfile
 from pathlib import Path
 
+from lib import files
 from lib.console import say
 from lib.errors import CommandError
-from series.assemble import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs_file, names, remember_inputs
+from series import forgotten
+from series.assemble import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs, moving, names, remember_inputs
 from series.maintainers import Maintainers
+from series.order import SeriesFile
 from series.patch import format_patch, parse_patch, path_problem, slug, split_notes
 from series.repo import Repository, mark, read
 
@@ -233,17 +236,61 @@ def differences(repository, wanted):
     return changes
 
 
-def guard_edits(git, repository, wanted, changes):
-    """Refuse to overwrite a file that was edited in the repository after the tree was made from it."""
-    record = read(inputs_file(git))
-    if record is None:
-        return
-    lines = record.decode("utf-8", errors="surrogateescape").splitlines()
-    marks = {path: text for text, path in (line.split(" ", 1) for line in lines)}
-    problems = [f"{path}: was edited here after the last 'make tree', and refresh would overwrite it; FORCE=1 does"
-                for _, path in changes if repository.mark(path) != marks.get(path, "absent")]
-    if problems:
-        raise CommandError(problems)
+def both_sides(git, repository, wanted, changes):
+    """What to write where the repository was edited after the last 'make tree': (chosen, notes, conflicts, problems).
+
+    The first is path -> (content, executable) to be written, None to be removed; a path that is missing stays as it is.
+    """
+    record = inputs(git)
+    chosen, notes, conflicts, problems = {}, [], [], []
+    for _, path in changes:
+        theirs = wanted.get(path)
+        ours = (read(repository.top / path), os.access(repository.top / path, os.X_OK))
+        ours = ours if ours[0] is not None else None
+        start = kept(git, record.get(path)) if record is not None else ours
+        if start == ours or path == "patches/series" and same_patches(start, ours):
+            chosen[path] = theirs
+        elif start == theirs:
+            notes.append(f"{path} was edited here after the last 'make tree' and is kept; 'make tree' takes it to build/linux")
+        elif ours is None or theirs is None:
+            problems.append(f"{path}: {'removed' if ours is None else 'edited'} here after the last 'make tree' and "
+                            f"{'removed' if theirs is None else 'edited'} in build/linux; undo one, or FORCE=1 to take "
+                            f"what build/linux has")
+        else:
+            merged, clean = merge(git, ours, start or (b"", False), theirs)
+            if merged is None:
+                problems.append(f"{path}: edited here after the last 'make tree' and in build/linux, and cannot be merged; "
+                                f"undo one, or FORCE=1 to take what build/linux has")
+                continue
+            chosen[path] = merged
+            (notes if clean else conflicts).append(f"{path}: was edited here after the last 'make tree' and in build/linux: "
+                                                   + ("merged" if clean else "resolve the conflict there"))
+    return chosen, notes, conflicts, problems
+
+
+def kept(git, entry):
+    """Content and executable bit of a kept file."""
+    return (git.content(entry[0]), entry[1]) if entry else None
+
+
+def same_patches(one, two):
+    """Do two states of patches/series list the same? The rest of it is taken over by refresh in any case."""
+    lists = [SeriesFile(side[0].decode("utf-8", errors="replace")).patches if side else None for side in (one, two)]
+    return lists[0] == lists[1]
+
+
+def merge(git, ours, start, theirs):
+    """A three-way merge of a file: ((content, executable), did it fit); content with conflict markers if it did not."""
+    with tempfile.TemporaryDirectory(prefix="series-merge-") as folder:
+        sides = []
+        for name, side in (("ours", ours), ("start", start), ("theirs", theirs)):
+            sides.append(os.path.join(folder, name))
+            Path(sides[-1]).write_bytes(side[0])
+        done = git.run("merge-file", "-p", "-L", "edited here", "-L", "last make tree", "-L", "build/linux", *sides, check=False)
+    if done.returncode > 127:
+        return None, False
+    executable = theirs[1] if theirs[1] != start[1] else ours[1]
+    return (done.stdout, executable), done.returncode == 0
 
 
 def guard_origin(git, repository, branch):
@@ -253,19 +300,13 @@ def guard_origin(git, repository, branch):
                           f"FORCE=1 to replace all {len(repository.patches)} patches by what it holds")
 
 
-def tell_untracked(git):
-    """Mention source files that were never added: the .gitignore of Debian's kernel hides them from git status."""
-    found = git.text("ls-files", "-z", "--others", "--", "*.c", "*.h", "*.S", "*.rst", "*.sh", "*.py", "*Kconfig*",
-                     "*Makefile").split("\0")
-    for path in [path for path in found if path and not path.endswith(".mod.c")][:5]:
-        say(f"note: {path} is not in git, so it is not part of the series (git add -f {path})")
-
-
 def refresh(git, repository, force=False):
     """The command: write what branch series of build/linux holds back to the repository."""
     branch = git.commit(BRANCH)
     if not branch:
         raise CommandError(f"{git.work_tree} has no branch series; 'make tree' makes it")
+    if moving(git).exists():
+        raise CommandError(f"a 'make tree' was interrupted in {git.work_tree}: run it again first")
     busy = git.busy()
     if busy:
         raise CommandError(f"{git.work_tree} is in the middle of git {busy}; finish it first")
@@ -274,40 +315,44 @@ def refresh(git, repository, force=False):
         raise CommandError(f"{git.work_tree} has uncommitted changes ({names(dirty)}); commit them first")
     if not force:
         guard_origin(git, repository, branch)
-    tell_untracked(git)
+    forgotten.refuse(git, git.commit(BASE), branch, force, "the series")
     partial = git.commit(PARTIAL) is not None
     say("Reading the commits of branch series")
     wanted = Reader(git, repository, branch, inherit_notes=partial).wanted()
     changes = differences(repository, wanted)
+    chosen, notes, conflicts = {path: wanted.get(path) for _, path in changes}, [], []
     if not force:
-        guard_edits(git, repository, wanted, changes)
-        gone = [path for verb, path in changes if verb == "removed" and path.startswith("patches/")]
+        chosen, notes, conflicts, problems = both_sides(git, repository, wanted, changes)
+        if problems:
+            raise CommandError(problems)
+        gone = [path for path, item in chosen.items() if item is None and path.startswith("patches/")]
         if partial and gone:
             raise CommandError([f"{path}: missing on branch series, which held only part of the series after a conflict"
                                for path in gone] + ["'make tree' tries again; FORCE=1 removes them"])
-    write(repository, wanted, changes)
+    write(repository, chosen)
     git.out("update-ref", "-m", "series refresh", ASSEMBLED, branch)
     git.run("update-ref", "-d", PARTIAL, check=False)
-    remember_inputs(git, Repository(repository.top))
+    remember_inputs(git, Repository(repository.top), wanted)
     for verb, path in changes:
-        print(f"  {verb:8} {path}")
-    say(f"{len(changes)} files written or removed" if changes else "Nothing changed")
+        if path in chosen:
+            print(f"  {verb:8} {path}")
+    for note in notes:
+        say(note)
+    if conflicts:
+        raise CommandError(conflicts)
+    say(f"{len(chosen)} files written or removed" if chosen else "Nothing changed")
     return 0
 
 
-def write(repository, wanted, changes):
-    """Write the changed files and remove those that are gone."""
-    for verb, path in changes:
+def write(repository, wanted):
+    """Write the files, and remove those that are gone."""
+    for path, item in wanted.items():
         target = Path(repository.top / path)
-        if verb == "removed":
-            target.unlink()
+        if item is None:
+            target.unlink(missing_ok=True)
             remove_empty(target.parent, repository.top)
-            continue
-        data, executable = wanted[path]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(data)
-        mode = target.stat().st_mode
-        target.chmod(mode | 0o111 if executable else mode & ~0o111)
+        else:
+            files.write(target, *item)
 
 
 def remove_empty(folder, top):

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -81,9 +82,14 @@ class Repository:
         problems = list(self.problems)
         for patch in self.patches:
             problems += patch.problems
-        problems += self._stray_patches() + self._claims() + self._folding() + self._entries() \
+        problems += self._conflicts() + self._stray_patches() + self._claims() + self._folding() + self._entries() \
             + self._covers()
         return list(dict.fromkeys(problems))
+
+    def _conflicts(self):
+        """Marks of a merge that 'make refresh' could not finish."""
+        return [f"{path}: holds conflict markers (<<<<<<<): resolve them" for path in self.owned()
+                if re.search(rb"^[+ ]?<{7} edited here$", read(self.top / path) or b"", re.MULTILINE)]
 
     def _stray_patches(self):
         base = self.top / "patches"

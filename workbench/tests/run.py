@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Run one module of tests and print each test as a JSON line: [name, status, detail]."""
 
+import importlib
 import io
 import json
 import sys
@@ -24,6 +25,7 @@ def main():
     """The module is named on the command line."""
     folder = Path(__file__).resolve().parent
     sys.path[:0] = [str(folder.parent), str(folder)]
+    importlib.import_module("lib.git").forget_elsewhere()
     suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
     outcome = unittest.TextTestRunner(stream=io.StringIO(), resultclass=Collected, buffer=True).run(suite)
     rows = [(test, "passed", "") for test in outcome.passed]

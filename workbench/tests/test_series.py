@@ -16,7 +16,8 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from lib import paths
+from lib import paths, process
+from lib.git import listed
 from series.maintainers import Maintainers
 from series.order import SeriesFile
 from series.patch import breaks_message, parse_patch, slug
@@ -461,6 +462,105 @@ class Assemble(Toy):
         self.good("assemble", env={"FORCE": "1"})
         self.assertEqual(self.git("status", "--porcelain"), "")
 
+    def test_an_experiment_undone_on_both_sides(self):
+        """W11"""
+        self.good("assemble")
+        self.commit("mm/alpha.c", "int alpha = 3;\n", "fixup! mm: add alpha")
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+        before = self.snapshot()
+        self.good("refresh")
+        self.git("reset", "-q", "--hard", "series@{1}")
+        for path, (data, _) in before.items():
+            self.put(path, data)
+        first = self.git("rev-parse", "series@{0}")
+        self.git("checkout", "-q", "--detach", "base")
+        self.git("branch", "-q", "-D", "series")
+        self.good("assemble", "--into", "refs/heads/series")
+        self.git("checkout", "-q", "series")
+        self.assertNotEqual(first, self.git("rev-parse", "refs/workbench/assembled"))
+        self.assertIn("Nothing changed", self.good("assemble"))
+
+    def checkout_fails(self):
+        """assemble, while nothing can be written to a new mm/beta.c; returns what it printed."""
+        self.put("mm/beta.c", "int beta;\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n", "Adds: mm/alpha.c\nAdds: mm/beta.c\n")
+        self.put("mm/alpha.c", "int other;\n")
+        self.git("config", "filter.full.smudge", "kill -9 $PPID")
+        (self.linux / ".git/info").mkdir(exist_ok=True)
+        (self.linux / ".git/info/attributes").write_text("mm/beta.c filter=full\n")
+        text = self.bad("assemble", says="is half-way; the next 'make tree' finishes it")
+        (self.linux / ".git/info/attributes").unlink()
+        self.assertIn("mm/alpha.c", self.git("status", "--porcelain"))
+        return text
+
+    def test_a_move_that_was_killed_is_finished(self):
+        """W8: git is killed while it writes the second file."""
+        self.good("assemble")
+        self.checkout_fails()
+        self.bad("refresh", says="a 'make tree' was interrupted in")
+        self.assertIn("finishing the move", self.good("assemble"))
+        self.assertEqual(self.git("status", "--porcelain"), "")
+        self.assertEqual((self.linux / "mm/beta.c").read_text(), "int beta;\n")
+        self.assertIn("Nothing changed", self.good("assemble"))
+        self.round_trip()
+
+    def test_a_killed_move_does_not_hide_what_is_the_user_s(self):
+        self.good("assemble")
+        self.checkout_fails()
+        (self.linux / "README").write_text("mine\n")
+        self.bad("assemble", says="has uncommitted changes (README) beside those of a 'make tree' that was interrupted")
+        self.assertEqual((self.linux / "README").read_text(), "mine\n")
+
+    @unittest.skipIf(os.geteuid(), "a small file system can be mounted by root alone")
+    def test_a_full_disk(self):
+        """W8: no space in the middle of a move."""
+        self.put("mm/alpha.c", "x\n" * 600000)
+        small = self.home / "small"
+        small.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2500k", "none", small], check=True)
+        self.addCleanup(subprocess.run, ["umount", small], check=True)
+        shutil.move(self.linux, small / "linux")
+        self.linux.symlink_to(small / "linux")
+        self.put("mm/private.c", "int private;\n" * 200000)
+        self.bad("assemble", says="half-way; the next 'make tree' finishes it")
+        subprocess.run(["mount", "-o", "remount,size=10m", small], check=True)
+        self.assertIn("finishing the move", self.good("assemble"))
+        self.assertEqual(self.git("status", "--porcelain"), "")
+        self.assertIn("Nothing changed", self.good("assemble"))
+
+    def test_a_repository_of_somebody_else(self):
+        """W5: git refuses to work in a folder of another user, as in a container."""
+        subprocess.run(["git", "init", "-q"], cwd=self.top, check=True)
+        self.put(".gitignore", "/build/\n")
+        if os.geteuid():
+            self.skipTest("only root can give files away")
+        for path in [self.top, *self.top.rglob("*")]:
+            os.chown(path, 4711, 4711, follow_symlinks=False)
+        for command in ("check", "assemble", "refresh", "round-trip", "export"):
+            self.good(command)
+        self.assertIn("patches/series", listed(self.top))
+
+    def test_a_release_without_git(self):
+        self.put("build/x.c", "not ours\n")
+        self.assertIn("mm/alpha.c", listed(self.top))
+        self.assertFalse([name for name in listed(self.top) if name.startswith("build")])
+        for command in ("check", "assemble", "refresh", "round-trip"):
+            self.good(command)
+
+    def test_variables_of_a_hook(self):
+        """W12: GIT_DIR and its like point at another repository."""
+        other = self.home / "other"
+        subprocess.run(["git", "init", "-q", other], check=True)
+        self.put("build/user", "x\n")
+        leaked = {"GIT_DIR": str(other / ".git"), "GIT_INDEX_FILE": str(other / "index"), "GIT_WORK_TREE": str(other),
+                  "GIT_OBJECT_DIRECTORY": str(other / ".git/objects"), "GIT_CONFIG_PARAMETERS": "'core.bare=true'"}
+        with mock.patch.dict(os.environ, leaked):
+            for command in ("assemble", "refresh", "round-trip", "export"):
+                self.good(command, env=leaked)
+            self.assertEqual([name for name in leaked if name in process.environment()], [])
+        self.assertFalse((other / "index").exists())
+        self.assertEqual(self.git("log", "-1", "--format=%s", "series"), "mm: private nodes")
+
     def test_untracked_file_in_the_way(self):
         (self.linux / "mm/alpha.c").write_text("mine\n", encoding="utf-8")
         self.bad("assemble", says="mm/alpha.c")
@@ -715,8 +815,7 @@ class Refresh(Toy):
         self.git("commit", "-q", "--amend", "-m", "mm: add beta\n\nWhy.\n---\nTopic: unmapped")
         self.bad("refresh", says="topic unmapped has no heading")
         self.put("patches/series", self.read("patches/series") + "\n# topic: unmapped — third\n")
-        self.bad("refresh", says="patches/series: was edited here after the last 'make tree'")
-        self.good("refresh", env={"FORCE": "1"})
+        self.good("refresh")
         self.assertIn("# topic: unmapped — third\nunmapped/mm-add-beta.patch\n", self.read("patches/series"))
         self.assertNotIn("Topic:", self.read("patches/unmapped/mm-add-beta.patch"))
         self.round_trip()
@@ -775,7 +874,7 @@ class Refresh(Toy):
     def test_never_loses_an_edit_in_the_repository(self):
         self.good("assemble")
         self.put("mm/alpha.c", "int edited_here;\n")
-        self.bad("refresh", says="mm/alpha.c: was edited here after the last 'make tree'")
+        self.assertIn("mm/alpha.c was edited here after the last 'make tree' and is kept", self.good("refresh"))
         self.assertEqual(self.read("mm/alpha.c"), "int edited_here;\n")
         self.good("assemble")
         self.good("refresh")
@@ -805,10 +904,95 @@ class Refresh(Toy):
         self.bad("refresh", says="FORCE=1 to replace all 3 patches")
         self.assertEqual(before, self.snapshot())
 
-    def test_untracked_file_is_mentioned(self):
+    def test_a_file_that_git_does_not_have_is_refused(self):
+        """F2: what is in the folder of a commit, or named by one."""
         self.good("assemble")
-        (self.linux / "mm/forgotten.c").write_text("x\n", encoding="utf-8")
-        self.assertIn("note: mm/forgotten.c is not in git", self.good("refresh"))
+        self.commit("mm/Makefile", "obj-y += page_alloc.o alpha.o forgotten.o more/\n", "fixup! mm: add alpha")
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+        before = self.snapshot()
+        for path in ("mm/forgotten.c", "mm/more/x.c", "mm/notes", "lib/elsewhere.c"):
+            (self.linux / path).parent.mkdir(exist_ok=True)
+            (self.linux / path).write_text("x\n", encoding="utf-8")
+        text = self.bad("refresh", says=["mm/forgotten.c: is not in git, though mm/Makefile names it; git add -f it",
+                                         "mm/more/: is not in git, though mm/Makefile names it",
+                                         "2 files of", "would not be part of the series; FORCE=1 goes on without"])
+        self.assertNotIn("elsewhere", text)
+        self.assertEqual(before, self.snapshot())
+        self.assertIn("note: mm/forgotten.c: is not in git", self.good("refresh", env={"FORCE": "1"}))
+        self.assertNotEqual(before, self.snapshot())
+
+    def in_both(self, here, there):
+        """Edit mm/alpha.c in the repository and in its commit."""
+        self.put("mm/alpha.c", numbered(20))
+        self.good("assemble")
+        self.put("mm/alpha.c", numbered(20).replace(*here))
+        self.commit("mm/alpha.c", numbered(20).replace(*there), "fixup! mm: add alpha")
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+
+    def test_edits_in_both_places_are_merged(self):
+        """W26"""
+        self.in_both(("line 2\n", "here\n"), ("line 18\n", "there\n"))
+        text = self.good("refresh")
+        self.assertIn("mm/alpha.c: was edited here after the last 'make tree' and in build/linux: merged", text)
+        both = numbered(20).replace("line 2\n", "here\n").replace("line 18\n", "there\n")
+        self.assertEqual(self.read("mm/alpha.c"), both)
+        self.good("assemble")
+        self.assertEqual((self.linux / "mm/alpha.c").read_text(), both)
+        self.round_trip()
+
+    def test_edits_of_one_line_in_both_places_are_marked(self):
+        self.in_both(("line 2\n", "here\n"), ("line 2\n", "there\n"))
+        self.bad("refresh", says="mm/alpha.c: was edited here after the last 'make tree' and in build/linux: resolve")
+        self.assertIn("line 1\n<<<<<<< edited here\nhere\n=======\nthere\n>>>>>>> build/linux\nline 3\n",
+                      self.read("mm/alpha.c"))
+        for command in ("check", "assemble"):
+            self.bad(command, says="mm/alpha.c: holds conflict markers (<<<<<<<): resolve them")
+        self.assertIn("is kept", self.good("refresh"))
+        self.put("mm/alpha.c", numbered(20).replace("line 2\n", "both\n"))
+        self.round_trip()
+
+    def test_force_takes_what_build_linux_has(self):
+        self.in_both(("line 2\n", "here\n"), ("line 18\n", "there\n"))
+        self.good("refresh", env={"FORCE": "1"})
+        self.assertEqual(self.read("mm/alpha.c"), numbered(20).replace("line 18\n", "there\n"))
+
+    def test_removed_here_and_edited_there(self):
+        self.in_both(("line 2\n", "here\n"), ("line 18\n", "there\n"))
+        (self.top / "mm/alpha.c").unlink()
+        before = self.snapshot()
+        self.bad("refresh", says="mm/alpha.c: removed here after the last 'make tree' and edited in build/linux; undo one")
+        self.assertEqual(before, self.snapshot())
+
+    def test_a_patch_that_was_put_here_by_hand_stays(self):
+        self.good("assemble")
+        self.put("mm/beta.c", "int beta;\n")
+        self.add_patch("mm-add-beta", mail("mm: add beta", notes="Adds: mm/beta.c\n"))
+        self.commit("mm/alpha.c", "int alpha = 3;\n", "fixup! mm: add alpha")
+        self.git("rebase", "-q", "-i", "--autosquash", "base", env={**os.environ, "GIT_SEQUENCE_EDITOR": ":"})
+        self.good("refresh")
+        self.assertEqual(self.read("mm/alpha.c"), "int alpha = 3;\n")
+        self.assertEqual(self.read("mm/beta.c"), "int beta;\n")
+        self.round_trip()
+
+    def test_commits_of_nobody(self):
+        """W25"""
+        self.good("assemble")
+        for mail_address in ("workbench@localhost", "root@host", "me@(none)"):
+            self.git("config", "user.email", mail_address)
+            self.commit("README", f"{mail_address}\n", "mm: mine\n\nWhy.")
+            with self.subTest(mail_address):
+                self.bad("refresh", says=[f"<{mail_address}> is nobody's address: set user.name and user.email (git config)",
+                                          "git commit --amend --reset-author"])
+            self.git("reset", "-q", "--hard", "HEAD~1")
+        self.patch_of("A <workbench@localhost>")
+        self.bad("check", says="patches/page-owner/mm-use-alpha.patch: From: A <workbench@localhost> is nobody's address")
+        self.patch_of("A <a@sub.example.org>")
+        self.good("check")
+
+    def patch_of(self, author):
+        """A patch of another author."""
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", author=author, diff=self.edit_diff(
+            "mm/page_alloc.c", numbered(40), numbered(40).replace("line 20\n", "alpha\n"))))
 
     def test_executable_bit(self):
         self.good("assemble")
@@ -923,6 +1107,29 @@ class Conflict(Toy):
         self.bad("refresh", says="patches/private-nodes/mm-last.patch: missing on branch series")
         self.good("refresh", env={"FORCE": "1"})
         self.round_trip()
+
+    def test_force_drops_an_am_under_way(self):
+        """W1: git am --quit wants an identity, and the user has none but a global one."""
+        for key in ("user.name", "user.email"):
+            self.git("config", "--unset", key)
+        (self.home / ".gitconfig").write_text("[user]\nname = U\nemail = u@example.org\n")
+        env = {"HOME": str(self.home), "EMAIL": "", "GIT_CONFIG_NOSYSTEM": "1"}
+        with mock.patch.dict(os.environ, env):
+            self.bad("assemble", says="git am --continue")
+            self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=self.edit_diff(
+                "mm/page_alloc.c", numbered(40).replace("line 20\n", "upstream\n"), numbered(40).replace("line 20\n", "a\n"))))
+            self.assertIn("Branch series is", self.good("assemble", env={"FORCE": "1"}))
+            self.assertNotIn("am", self.git("status").split())
+            self.assertIn("Nothing changed", self.good("assemble"))
+
+    def test_no_three_way_merge(self):
+        """W9: the blob that a patch was made from is nowhere."""
+        self.change("patches/page-owner/mm-use-alpha.patch", "index ", "index 123456789abc..123456789abd 100644\nx ")
+        text = self.read("patches/page-owner/mm-use-alpha.patch")
+        self.put("patches/page-owner/mm-use-alpha.patch", re.sub(r"\nx .*", "", text).replace(" line 17\n", " line XX\n"))
+        text = self.bad("assemble", says=["git am stopped in", "sha1 information is lacking or useless (mm/page_alloc.c)",
+                                          "the hunks that did not apply are in mm/page_alloc.c.rej"])
+        self.assertIn("+alpha", (self.linux / "mm/page_alloc.c.rej").read_text())
 
     def test_no_checkout_only_tells(self):
         head = self.git("rev-parse", "HEAD")

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -15,11 +16,13 @@ from unittest import mock
 
 import test_series
 from check import run as check
+from check import static
 from guest import qemu
-from kernel import build, source
-from lib import lock, paths
+from kernel import build, prefixes, source
+from lib import lock
 from lib.cases import Case
 from lib.errors import CommandError
+from lib.git import listed, mail_of
 
 # Pins, says on which commit, and holds it until its input ends.
 RUN = "import sys; sys.path.insert(0, sys.argv[1]); from kernel import source; " \
@@ -91,7 +94,8 @@ class OneTree(Run):
         self.assembled("int good;\n")
         entry = {"name": "toy", "machine": "cxl", "configs": ["default"]}
         suites = [check.Suite("meanwhile", "toy", other_terminal),
-                  check.Suite("toy default", "toy", functools.partial(check.boot_cases, entry, "default", False), config="default")]
+                  check.Suite("toy default", "toy", functools.partial(check.boot_cases, entry, "default", False),
+                              config="default")]
         said = io.StringIO()
         with self.here(), mock.patch.object(check, "all_suites", lambda base: suites), \
                 mock.patch.object(check, "RECORD", self.top / "build/check"), \
@@ -252,6 +256,84 @@ class Refused(Run):
         with self.pinned(own=True) as (commit, said):
             self.assertEqual(commit, self.git("rev-parse", "series"))
             self.assertIn("branch series holds 1 commits that patches/ does not: this is built", said.getvalue())
+
+
+class Settings(Run):
+    """F3: what the user set for git changes no result."""
+
+    HOSTILE = {"color.ui": "always", "color.grep": "always", "color.diff": "always", "diff.noprefix": "true",
+               "diff.mnemonicPrefix": "true", "diff.renames": "copies", "diff.context": "1", "diff.algorithm": "histogram",
+               "format.attach": "x", "format.coverLetter": "true", "format.signOff": "true", "format.thread": "true",
+               "format.numbered": "true", "format.subjectPrefix": "RFC", "format.to": "x@y.z", "format.headers": "X: y",
+               "format.signature": "me", "format.useAutoBase": "true", "format.from": "true", "format.notes": "true",
+               "format.pretty": "fuller", "grep.lineNumber": "true", "grep.column": "true", "grep.fullName": "true",
+               "grep.patternType": "fixed", "log.showSignature": "true", "log.decorate": "full", "log.date": "relative",
+               "core.quotePath": "true", "core.pager": "false", "core.abbrev": "7", "status.relativePaths": "true",
+               "core.commentChar": "@", "core.excludesFile": "~/ignored"}
+
+    def setUp(self):
+        super().setUp()
+        self.put("mm/Kconfig", "config OURS\n\tbool \"ours\"\n\nconfig HIDDEN\n\tbool\n")
+        self.change("patches/page-owner/mm-add-alpha.patch", "Adds: mm/alpha.c\n", "Adds: mm/Kconfig\nAdds: mm/alpha.c\n")
+        self.good("assemble")
+
+    def asked(self):
+        """What the checks ask git for."""
+        with self.pinned():
+            return {"options": sorted(build.series_options()), "settable": build.new_options(),
+                    "touched": sorted(static.touched(".c")), "commits": static.commits(),
+                    "mails": [mail_of(source.git(), commit) for commit, _ in static.commits()],
+                    "directories": prefixes.directories(), "files": listed(self.top),
+                    "dirty": source.git().dirty(), "base": static.pinned.git().text("show", f"{source.base()}:README")}
+
+    def test_no_setting_changes_what_is_asked(self):
+        (self.linux / "lib/new.c").write_text("untracked\n")
+        known = {"options": ["CONFIG_HIDDEN", "CONFIG_OURS"], "settable": ["CONFIG_OURS"],
+                 "touched": ["mm/alpha.c", "mm/page_alloc.c", "mm/private.c", "mm/unmapped.c"]}
+        with mock.patch.object(build, "known_options", wraps=self.with_base_option(build.known_options)):
+            plain = self.asked()
+            self.assertEqual({key: plain[key] for key in known}, known)
+            self.assertIn("\n-line 20\n+alpha\n", plain["mails"][1])
+            self.assertIn("\ndiff --git a/mm/page_alloc.c b/mm/page_alloc.c\n", plain["mails"][1])
+            home = self.home / "hostile"
+            home.mkdir()
+            (home / "ignored").write_text("*.c\n")
+            (home / ".config/git").mkdir(parents=True)
+            (home / ".config/git/ignore").write_text("*.c\n*.patch\n")
+            (home / ".config/git/attributes").write_text("* diff=nothing -diff\n")
+            env = {"HOME": str(home), "XDG_CONFIG_HOME": str(home / ".config")}
+            for place in ("--global", "--local"):
+                for name, value in self.HOSTILE.items():
+                    self.git("config", place, name, value, env={**os.environ, **env})
+                with self.subTest(place), mock.patch.dict(os.environ, env):
+                    self.assertEqual(self.asked(), plain)
+
+    @staticmethod
+    def with_base_option(function):
+        """The toy's base has no Kconfig file, in which case git grep fails."""
+        def known(tree, *commits):
+            return function(tree, *commits) if commits != (source.base(),) else {"CONFIG_OLD"}
+        return known
+
+    def test_no_option_at_all_is_an_error(self):
+        with self.pinned(), mock.patch.object(build, "known_options", lambda *_: {"CONFIG_OLD"}), \
+                self.assertRaisesRegex(RuntimeError, "adds no option"):
+            build.series_options()
+
+    def test_line_ends_of_a_clone(self):
+        """W19: core.autocrlf made the scripts of a clone start with `#!/bin/sh\\r`."""
+        (self.top / "run").write_bytes(b"#!/bin/sh\n")
+        shutil.copy(test_series.WORKBENCH.parent / ".gitattributes", self.top)
+        for words in (["init", "-q"], ["add", "run", ".gitattributes"], ["-c", "user.name=a", "-c", "user.email=b", "commit",
+                      "-q", "-m", "x"], ["-c", "core.autocrlf=true", "clone", "-q", ".", str(self.home / "clone")]):
+            subprocess.run(["git", *words], cwd=self.top, check=True)
+        self.assertEqual((self.home / "clone/run").read_bytes(), b"#!/bin/sh\n")
+
+    def test_one_module_calls_git(self):
+        """W12: whoever calls git on his own forgets the variables and settings that lib/git.py takes away."""
+        callers = [str(path.relative_to(test_series.WORKBENCH)) for path in test_series.WORKBENCH.rglob("*.py")
+                   if path.parent.name != "tests" and re.search(r"""(?<![\w\]])\[\s*["']git["']""", path.read_text())]
+        self.assertEqual(callers, ["lib/git.py"])
 
 
 class Folders(unittest.TestCase):

@@ -106,8 +106,10 @@ def result_cases(suite, jobs, outcome):
         test = name.split(":")[1]
         runner = ktap.cases(outcome.text(f"kselftest-{test}.ktap").splitlines(), "runner")
         cases += [case for case in runner if case.status != "passed"]
-        for program in ktap.nested(outcome.text(f"kselftest/{test}")) or [[]]:
-            cases += read_results(program, "kselftest", test)
+        inside = []
+        for program in ktap.nested(outcome.text(f"kselftest/{test}")):
+            inside += program.cases(f"kselftest {test}")
+        cases += inside or [Case(f"kselftest {test}", "failed", "no results were left")]
     for job in jobs:
         if job not in ("kunit", "kselftest"):
             cases += read_results(outcome.text(f"{job}.ktap").splitlines(), "job", job)

@@ -10,12 +10,13 @@ from lib import paths
 from lib.cases import Case
 
 RESULT = re.compile(r"(?:not )?ok \d+")
+PLAN = re.compile(r"1\.\.(\d+)")
 SKIP = re.compile(r"^\s*(?:not )?ok (\d+) (?:- )?(.*?) ?# SKIP ?(.*)$")
 
 
 def kernel_parser():
     """tools/testing/kunit/kunit_parser.py of the tree under test."""
-    folder = str(paths.LINUX / "tools" / "testing" / "kunit")
+    folder = str(paths.SOURCE / "tools" / "testing" / "kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
     return importlib.import_module("kunit_parser"), importlib.import_module("kunit_printer")
@@ -23,15 +24,18 @@ def kernel_parser():
 
 @dataclass
 class Stream:
-    """What one program of a kselftest log printed as TAP, without the prefix that the runners above it gave its lines."""
+    """What one program of a kselftest log printed as TAP, without the prefix that its lines got from the runners."""
     prefix: str
     lines: list = field(default_factory=list)
-    verdicts: set = field(default_factory=set)  # which of its results, counted from 0, tell how a stream inside it ended
+    verdicts: set = field(default_factory=set)  # results, counted from 0, that tell how a stream inside it ended
     inner: bool = False                         # a stream inside it has ended since its last result
 
     def cases(self, name):
-        """Its cases. A verdict repeats what the stream inside it says, unless it failed."""
-        found = cases(self.lines, name)
+        """Its cases. A verdict repeats what the stream inside it says, unless it failed. TAP's plan may come last, of
+        which the parser knows nothing."""
+        plan = [line for line in self.lines if PLAN.match(line)]
+        rest = [line for line in self.lines if not PLAN.match(line)]
+        found = cases([*rest[:1], *plan, *rest[1:]], name)
         if len(found) != sum(bool(RESULT.match(line)) for line in self.lines):
             return found
         return [case for number, case in enumerate(found) if number not in self.verdicts or case.status == "failed"]
@@ -40,8 +44,8 @@ class Stream:
 def nested(text):
     """The TAP streams of a kselftest log, of each program and at any depth, in the order in which they began.
 
-    Each runner above a program prefixed its lines with another `# `. A stream lasts until another begins at its depth or
-    above; a line belongs to the deepest one that it can belong to.
+    Each runner above a program prefixed its lines with another `# `. A stream lasts until another begins at its depth
+    or above; a line belongs to the deepest one that it can belong to.
     """
     streams, open_ones = [], []
     for line in text.splitlines():
@@ -63,7 +67,7 @@ def nested(text):
 
 
 def named(line):
-    """A result without a name gets its number for one: the parser takes `ok 4 # SKIP why` for a pass, and drops `ok 4`."""
+    """A result without a name gets its number for one: the parser takes `ok 4 # SKIP` for a pass, and drops `ok 4`."""
     return re.sub(r"^(\s*(?:not )?ok (\d+))\s*(?:- *)?(#.*)?$", r"\1 case \2 \3", line).rstrip()
 
 
@@ -77,6 +81,10 @@ def cases(lines, prefix=""):
     walk(top, prefix, found, parser.TestStatus, reasons)
     if not found:
         found.append(Case(prefix or "results", "failed", "no test case ran"))
+    plans = [int(match[1]) for line in lines if (match := PLAN.match(line))]
+    results = sum(bool(RESULT.match(line)) for line in lines)
+    if plans and plans[0] < results:    # the parser stops reading where the plan ends
+        found.append(Case(f"{prefix} format", "failed", f"{results} results, and a plan of {plans[0]}"))
     if top.counts.errors and all(case.status != "failed" for case in found):
         found.append(Case(f"{prefix} format", "failed", f"{top.counts.errors} errors in the KTAP output"))
     return found

@@ -72,6 +72,14 @@ class Boot:
     taint: int = TAINT_TEST                         # what may taint the kernel
 
 
+def prepare(kselftests=False):
+    """The guest's root, and the kselftests when they are wanted."""
+    for words in [[], ["kselftest"]][:2 if kselftests else 1]:
+        done = subprocess.run([GUEST / "root", *words], check=False)
+        if done.returncode:
+            console.die("the guest's files could not be made")
+
+
 def archive(folder, target):
     """A newc cpio archive of a folder, as root's."""
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))

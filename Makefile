@@ -17,7 +17,8 @@ help:
 	'' \
 	'  make demo              boot the patched kernel with emulated CXL memory and walk through it (15 min, again 30 s)' \
 	'  make check             all tests (41 min; again: what has not passed with the same tree); the last line counts them' \
-	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/wb check --list shows them; BASE=1 runs the base kernel' \
+	'  make check T=NAME      a topic with all its variants, a suite, or one boot (SUITE:CONFIG); workbench/wb check --list shows them' \
+	'                         BASE=1 runs the base kernel, ACCEPT=1 writes the cases that were seen to expected.txt' \
 	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \
 	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
@@ -63,11 +64,16 @@ demo: setup-kernel tree rootfs
 shell: setup-kernel tree rootfs kselftest
 	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
 
-check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) tree rootfs kselftest
-	@$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)
+# The check itself knows what its suites need, installs it in one go and makes the tree and the guest's files. Without
+# Python it cannot; then all that a check may need is asked for at once.
+CHECK = @command -v python3 >/dev/null || $(W)/host/setup base kernel guest check lint mbox $(1) && \
+	$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(if $(ACCEPT),--accept)
 
-check-full: setup-kernel setup-lint setup-mbox setup-check-full tree rootfs kselftest
-	@$(W)/wb check --full $(if $(AGAIN),--again) $(T)
+check:
+	$(call CHECK) $(T)
+
+check-full:
+	$(call CHECK,check-full) --full $(T)
 
 bench: setup-kernel setup-guest setup-bench tree rootfs
 	@$(W)/wb bench $(R)

@@ -108,13 +108,12 @@ demo: base-tree
 shell: $(if $(WB_CONFIG),known-config) base-tree
 	@exec workbench/wb shell "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
 
-# Names are looked up before anything is installed or made, if the language to do so is there.
-known-tests:
-	@set -f; command -v python3 >/dev/null || exit 0; for name in $$WB_T; do workbench/wb check --list "$$name" | grep -q . || \
-		{ echo "no topic or suite '$$name'; workbench/wb check --list names them" >&2; exit 1; }; done
-
-check check-full: known-tests base-tree
-	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) $$WB_T
+# The check itself knows what its suites need, installs it in one go and makes the tree and the guest's files. Without
+# Python it cannot; then all that a check may need is asked for at once.
+check check-full:
+	@command -v python3 >/dev/null || workbench/host/setup base $(needs.$@)
+	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) \
+		$(if $(WB_ACCEPT),--accept) $$WB_T
 
 bench: base-tree
 	@set -f; exec workbench/wb bench $$WB_R

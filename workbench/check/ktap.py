@@ -4,10 +4,13 @@
 import importlib
 import re
 import sys
+from dataclasses import dataclass, field
 
 from lib import paths
 from lib.cases import Case
 
+RESULT = re.compile(r"(?:not )?ok \d+")
+PLAN = re.compile(r"1\.\.(\d+)")
 SKIP = re.compile(r"^\s*(?:not )?ok (\d+) (?:- )?(.*?) ?# SKIP ?(.*)$")
 
 
@@ -19,32 +22,69 @@ def kernel_parser():
     return importlib.import_module("kunit_parser"), importlib.import_module("kunit_printer")
 
 
+@dataclass
+class Stream:
+    """What one program of a kselftest log printed as TAP, without the prefix that its lines got from the runners."""
+    prefix: str
+    lines: list = field(default_factory=list)
+    verdicts: set = field(default_factory=set)  # results, counted from 0, that tell how a stream inside it ended
+    inner: bool = False                         # a stream inside it has ended since its last result
+
+    def cases(self, name):
+        """Its cases. A verdict repeats what the stream inside it says, unless it failed. TAP's plan may come last, of
+        which the parser knows nothing."""
+        plan = [line for line in self.lines if PLAN.match(line)]
+        rest = [line for line in self.lines if not PLAN.match(line)]
+        found = cases([*rest[:1], *plan, *rest[1:]], name)
+        if len(found) != sum(bool(RESULT.match(line)) for line in self.lines):
+            return found
+        return [case for number, case in enumerate(found) if number not in self.verdicts or case.status == "failed"]
+
+
 def nested(text):
-    """The TAP of each test program inside a kselftest log: each runner above it prefixed its lines with another `# `."""
-    lines = text.splitlines()
-    prefix = ""
-    for line in lines:
+    """The TAP streams of a kselftest log, of each program and at any depth, in the order in which they began.
+
+    Each runner above a program prefixed its lines with another `# `. A stream lasts until another begins at its depth
+    or above; a line belongs to the deepest one that it can belong to.
+    """
+    streams, open_ones = [], []
+    for line in text.splitlines():
         if match := re.match(r"((?:# )*)TAP version", line):
-            prefix = match[1] if len(match[1]) >= len(prefix) else prefix
-    programs = []
-    for line in (line[len(prefix):] for line in lines if line.startswith(prefix)):
-        if line.startswith("TAP version"):
-            programs.append([])
-        if programs:
-            # The parser takes `ok 4 # SKIP why` for a pass without a name.
-            programs[-1].append(re.sub(r"^((?:not )?ok (\d+)) (# SKIP)", r"\1 case \2 \3", line))
-    return programs
+            open_ones = [stream for stream in open_ones if len(stream.prefix) < len(match[1])]
+            open_ones.append(Stream(match[1]))
+            streams.append(open_ones[-1])
+        owner = next((stream for stream in reversed(open_ones) if line.startswith(stream.prefix)), None)
+        if owner is None:
+            continue
+        if RESULT.match(line[len(owner.prefix):]):
+            for stream in open_ones[:open_ones.index(owner)]:
+                stream.inner = True
+            if owner.inner:
+                owner.verdicts.add(sum(bool(RESULT.match(known)) for known in owner.lines))
+            owner.inner = False
+        owner.lines.append(line[len(owner.prefix):])
+    return streams
+
+
+def named(line):
+    """A result without a name gets its number for one: the parser takes `ok 4 # SKIP` for a pass, and drops `ok 4`."""
+    return re.sub(r"^(\s*(?:not )?ok (\d+))\s*(?:- *)?(#.*)?$", r"\1 case \2 \3", line).rstrip()
 
 
 def cases(lines, prefix=""):
     """Every leaf case. No case, a wrong plan or a line that is not KTAP is a failed case of its own."""
     parser, printer = kernel_parser()
+    lines = [named(line) for line in lines]
     top = parser.parse_run_tests(lines, printer.null_printer)
     reasons = {match[2]: match[3] for line in lines if (match := SKIP.match(line))}
     found = []
     walk(top, prefix, found, parser.TestStatus, reasons)
     if not found:
         found.append(Case(prefix or "results", "failed", "no test case ran"))
+    plans = [int(match[1]) for line in lines if (match := PLAN.match(line))]
+    results = sum(bool(RESULT.match(line)) for line in lines)
+    if plans and plans[0] < results:    # the parser stops reading where the plan ends
+        found.append(Case(f"{prefix} format", "failed", f"{results} results, and a plan of {plans[0]}"))
     if top.counts.errors and all(case.status != "failed" for case in found):
         found.append(Case(f"{prefix} format", "failed", f"{top.counts.errors} errors in the KTAP output"))
     return found

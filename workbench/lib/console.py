@@ -19,9 +19,17 @@ def say(text):
     print(f"[{elapsed():>6}] {text}\n", end="", flush=True)
 
 
+class Died(SystemExit):
+    """What die() raises; its text is for those who report it elsewhere as well."""
+
+    def __init__(self, text, log=None):
+        super().__init__(1)
+        self.text = f"{text} (log {log})" if log else text
+
+
 def die(text, log=None):
     """Stop with the line that matters and the path of the full log."""
     print(f"[{elapsed():>6}] error: {text}", file=sys.stderr)
     if log:
         print(f"         full log: {log}", file=sys.stderr)
-    sys.exit(1)
+    raise Died(text, log)

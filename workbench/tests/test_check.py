@@ -1,101 +1,180 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a run remembers: only what passed, and only for the same state."""
+"""One suite from its key to its result, boots, and a whole check that is interrupted. Kernels and guests are stubs here."""
 
-import functools
-import tempfile
-import threading
+import os
+import signal
+import subprocess
+import sys
 import unittest
-from pathlib import Path
 from unittest import mock
 
-from check import run as check
-from lib import console
+from check import boots, cache, run, schedule
+from check.suite import Suite
+from lib import console, paths
 from lib.cases import Case
+from lib.errors import CommandError
+from shared import GOOD, Folder, alive, wait_for
 
-GOOD = [Case("a", "passed"), Case("b", "skipped", "needs c")]
+
+class Stub:
+    """Kernels that are there at once, or cannot be built."""
+
+    def __init__(self, problem=""):
+        self.built, self.problems, self.problem = {}, {}, problem
+
+    def build(self, config):
+        if self.problem:
+            self.problems[config] = self.problem
+        else:
+            self.built[config] = mock.Mock(label=config, image=lambda: paths.BUILD / "image")
 
 
-class Remembered(unittest.TestCase):
+class Running(Folder):
+    """One suite, from its key to its result."""
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.suite = check.Suite("one default", "topic", lambda: GOOD)
-        for patch in (mock.patch.object(check, "RECORD", Path(folder.name)), mock.patch.object(check, "state_key", lambda: self.state)):
-            patch.start()
-            self.addCleanup(patch.stop)
-        self.state = "first"
+        super().setUp()
+        self.patch(console, "say")
+        self.cache = cache.Cache(self.folder / "passed")
+        self.state, self.ran = "a", 0
 
-    def test_what_passed_is_known_to_the_next_run(self):
-        check.Progress(True, False).note(self.suite, GOOD)
-        later = check.Progress(True, False)
-        self.assertEqual(later.earlier(self.suite), GOOD)
-        self.assertEqual(later.used, 2)
+    def suite(self, cases=None, **more):
+        def work():
+            self.ran += 1
+            return GOOD if cases is None else cases
+        return Suite("x", "t", work, reads=lambda found: found.add("state", self.state), **more)
 
-    def test_a_failure_is_not(self):
-        check.Progress(True, False).note(self.suite, [*GOOD, Case("c", "failed", "why")])
-        self.assertEqual(check.Progress(True, False).earlier(self.suite), [])
+    def run_once(self, suite, expectations=None):
+        return run.Runner(Stub(), self.cache, expectations)(suite)
 
-    def test_nor_is_another_state(self):
-        check.Progress(True, False).note(self.suite, GOOD)
-        self.state = "second"
-        self.assertEqual(check.Progress(True, False).earlier(self.suite), [])
+    def test_a_second_run_takes_what_is_known(self):
+        self.run_once(self.suite())
+        again = self.run_once(self.suite())
+        self.assertEqual((self.ran, again.earlier, again.cases), (1, True, GOOD))
+        self.state = "b"
+        self.assertFalse(self.run_once(self.suite()).earlier)
+        self.state = "a"
+        self.assertTrue(self.run_once(self.suite()).earlier)
+        self.assertEqual(self.ran, 2)
 
-    def test_again_forgets(self):
-        check.Progress(True, False).note(self.suite, GOOD)
-        self.assertEqual(check.Progress(True, True).earlier(self.suite), [])
+    def test_what_changes_while_it_runs_leaves_no_pass(self):
+        suite = self.suite()
 
-    def test_named_suites_neither_use_nor_leave_anything(self):
-        check.Progress(False, False).note(self.suite, GOOD)
-        self.assertEqual(check.Progress(True, False).earlier(self.suite), [])
-        check.Progress(True, False).note(self.suite, GOOD)
-        self.assertEqual(check.Progress(False, False).earlier(self.suite), [])
+        def work():
+            self.state = "b"
+            return GOOD
+        suite.run = work
+        self.assertFalse(self.run_once(suite).failed)
+        for self.state in ("a", "b"):
+            self.assertFalse(self.run_once(self.suite()).earlier, self.state)
+
+    def test_a_known_result_that_is_not_expected_any_more_is_run_again(self):
+        self.run_once(self.suite())
+        hopes = mock.Mock(compared=lambda suite, cases: [*cases, Case("c", "failed", "missing")])
+        result = self.run_once(self.suite(), hopes)
+        self.assertEqual((self.ran, len(result.failed)), (2, 1))
+
+    def test_a_result_that_is_not_as_expected_is_not_kept(self):
+        hopes = mock.Mock(compared=lambda suite, cases: [*cases, Case("c", "failed", "missing")])
+        self.run_once(self.suite(), hopes)
+        self.assertFalse(self.run_once(self.suite()).earlier)
+
+    def test_what_stops_is_a_failed_case_with_its_reason(self):
+        self.patch(paths, "LOGS", self.folder)
+        for error, told in ((CommandError("no tree"), r"^no tree$"), (OSError("gone"), r"OSError: gone \(log .*check-x.log\)"),
+                            (console.Died("mm/x.c:1: error", "x.log"), r"^mm/x.c:1: error \(log x.log\)$")):
+            suite = self.suite()
+            suite.run = mock.Mock(side_effect=error)
+            result = self.run_once(suite)
+            self.assertEqual(len(result.failed), 1)
+            self.assertRegex(result.failed[0].detail, told)
+        self.assertIn("gone", (self.folder / "check-x.log").read_text())
+
+    def test_no_case_is_a_failure(self):
+        self.assertEqual(len(self.run_once(self.suite([])).failed), 1)
 
 
-class Wanted(unittest.TestCase):
-    SUITES = [check.Suite("one default", "a", None), check.Suite("one debug", "a", None),
-              check.Suite("long debug", "a", None, full=True), check.Suite("two", "b", None)]
-
-    def wanted(self, names, full=False):
-        return [suite.name for suite in self.SUITES if suite.wanted(names, full)]
-
-    def test_nothing_named(self):
-        self.assertEqual(self.wanted([]), ["one default", "one debug", "two"])
-        self.assertEqual(self.wanted([], full=True), [suite.name for suite in self.SUITES])
-
-    def test_a_topic_is_run_whole(self):
-        self.assertEqual(self.wanted(["a"]), ["one default", "one debug", "long debug"])
-
-    def test_a_suite_with_and_without_its_config(self):
-        self.assertEqual(self.wanted(["one"]), ["one default", "one debug"])
-        self.assertEqual(self.wanted(["one debug", "two"]), ["one debug", "two"])
+class Kernels(unittest.TestCase):
+    def test_a_kernel_that_does_not_compile_is_made_once_and_tells_why(self):
+        with mock.patch.object(boots, "Kernel") as kernel:
+            kernel.return_value.build.side_effect = console.Died("building default: mm/x.c:1:1: error: no", "kernel.log")
+            kernels = boots.Kernels()
+            runner = run.Runner(kernels, cache.Cache("/nowhere"), None)
+            suites = [Suite(name, "t", config="default", table={}) for name in ("a", "b", "c")]
+            results = list(schedule.Schedule(suites, kernels, runner, 2).results())
+            self.assertEqual(kernel.return_value.build.call_count, 1)
+        self.assertEqual(len(results), 3)
+        for result in results:
+            self.assertEqual([case.detail for case in result.cases], ["kernel default: building default: mm/x.c:1:1: error: no (log kernel.log)"])
 
 
-class SideBySide(unittest.TestCase):
-    """Guests run at once after the host checks and the kernels; results stay in the order of the suites."""
+class Boots(unittest.TestCase):
+    TABLE = {"machine": "cxl", "prepare": ["p"], "jobs": ["j"], "kunit": ["u"], "kselftest": ["mm:k"], "timeout": 10}
 
-    def run_all(self, build, boot):
-        suites = [check.Suite("slow", "a", functools.partial(boot, "slow"), config="c"), check.Suite("host", "a", lambda: GOOD),
-                  check.Suite("quick", "a", functools.partial(boot, "quick"), config="c")]
-        with mock.patch.object(check, "built_kernel", build), mock.patch.object(check, "guests_at_once", lambda: 2), \
-                mock.patch.object(check, "report"), mock.patch.object(console, "say"):
-            return check.run_all(suites, check.Progress(False, False), False)
+    def test_the_order_of_jobs(self):
+        self.assertEqual(boots.jobs_of(self.TABLE), ("p", "j", "kunit", "kselftest"))
 
-    def test_two_are_there_at_once_and_the_order_stays(self):
-        both = threading.Barrier(2, timeout=20)
+    def test_debug_has_more_time_and_so_has_what_runs_beside_others(self):
+        kernel = mock.Mock(label="debug")
+        times = []
+        for config in ("default", "debug"):
+            with mock.patch.object(boots, "guests_at_once", lambda: 2):
+                times.append(boots.boot_of(Suite("x", "t", config=config, table=self.TABLE), kernel).timeout)
+        self.assertEqual(times, [30, 120])
 
-        def boot(name):
-            both.wait()
-            return [Case(name, "passed")]
+    @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
+    def test_what_prepares_has_no_case_and_what_was_promised_has_to_be_there(self):
+        tap = "TAP version 13\n1..1\nok 1 fine\n"
+        outcome = mock.Mock(text=lambda name: {"p.ktap": tap, "j.ktap": tap}.get(name, ""))
+        cases = boots.result_cases({"prepare": ["p"], "jobs": ["j"]}, outcome)
+        self.assertEqual([case.name for case in cases], ["job j/fine"])
+        cases = boots.result_cases(self.TABLE, outcome)
+        self.assertEqual([case.name for case in cases if case.status == "failed"], ["kunit u", "runner/<missing>", "kselftest k"])
 
-        results = self.run_all(mock.Mock(), boot)
-        self.assertEqual([name for name, _ in results], ["slow", "host", "host", "quick"])
-        self.assertEqual({case.status for name, case in results if name != "host"}, {"passed"})
 
-    def test_a_kernel_that_does_not_build_fails_its_suites_alone(self):
-        build = mock.Mock(side_effect=SystemExit)
-        results = self.run_all(build, lambda name: build())
-        self.assertEqual([case.status for name, case in results if name != "host"], ["failed", "failed"])
-        self.assertEqual([case for name, case in results if name == "host"], GOOD)
+QEMU = """#!/bin/sh
+case $1 in --version) echo stub; exit ;; esac
+echo $$ >>PIDS
+exec sleep 60
+"""
+WHOLE = """
+import sys
+sys.path[:0] = [sys.argv[1]]
+from unittest import mock
+from check import cache, plan, run, boots
+from check.suite import Suite
+
+class Stub(boots.Kernels):
+    def build(self, config):
+        self.built[config] = mock.Mock(label=config, image=lambda: boots.qemu.paths.BUILD / "image")
+suites = [Suite(name, "workbench", config="default", table={"machine": "small", "jobs": ["kunit"]}) for name in "abcdef"]
+with mock.patch.object(plan, "everything", lambda: suites), mock.patch.object(run, "prepare"), \\
+        mock.patch.object(boots, "Kernels", Stub), mock.patch.object(boots, "guests_at_once", lambda: 2):
+    sys.exit(run.main([]))
+"""
+
+
+class Interrupted(Folder):
+    """A whole check whose QEMU never ends."""
+
+    def test_no_guest_survives_and_none_is_started(self):
+        pids = self.write("pids", "")
+        self.write("bin/qemu-system-x86_64", QEMU.replace("PIDS", str(pids))).chmod(0o755)
+        for name in ("image", "rootfs/root.cpio.zst"):
+            self.write(f"build/{name}", name)
+        for number, status, said in ((signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "ended by SIGTERM")):
+            pids.write_text("")
+            env = {**os.environ, "PATH": f"{self.folder}/bin:{os.environ['PATH']}", "WB_BUILD": str(self.folder / "build")}
+            with subprocess.Popen([sys.executable, "-c", WHOLE, paths.WORKBENCH], env=env, text=True, start_new_session=True,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
+                self.assertTrue(wait_for(lambda: len(pids.read_text().split()) == 2), "no guest was started")
+                os.kill(command.pid, number)
+                _, told = command.communicate(timeout=30)
+            self.assertEqual((command.returncode, told.count("\n")), (status, 1), told)
+            self.assertIn(said, told)
+            started = [int(word) for word in pids.read_text().split()]
+            self.assertEqual(len(started), 2)
+            self.assertEqual([pid for pid in started if alive(pid)], [])
 
 
 if __name__ == "__main__":

@@ -69,19 +69,41 @@ class Ktap(unittest.TestCase):
         for text in ("", "hello\n", "KTAP version 1\n1..0\n"):
             self.assertEqual({case.status for case in ktap.cases(text.splitlines(), "empty")}, {"failed"}, text)
 
+    def nested(self, text):
+        return [case for stream in ktap.nested(text) for case in stream.cases("shapes")]
+
     def test_kselftest_inside_two_runners(self):
-        programs = ktap.nested(KSELFTEST.format(third="ok"))
-        self.assertEqual(len(programs), 1)
-        cases = ktap.cases(programs[0], "shapes")
+        cases = self.nested(KSELFTEST.format(third="ok"))
         self.assertEqual(self.statuses(cases), {"shapes/round": "passed", "shapes/case 2": "skipped", "shapes/flat": "passed"})
         self.assertIn(Case("shapes/case 2", "skipped", "no corners"), cases)
-        cases = ktap.cases(ktap.nested(KSELFTEST.format(third="not ok"))[0], "shapes")
+        self.assertEqual(len(cases), 3, "the runner's verdict on a program is no case")
+        cases = self.nested(KSELFTEST.format(third="not ok"))
         self.assertEqual(self.statuses(cases)["shapes/flat"], "failed")
 
     def test_each_program_of_a_kselftest_counts(self):
-        first, second = KSELFTEST.format(third="not ok"), KSELFTEST.format(third="ok")
-        programs = [ktap.cases(program, "shapes") for program in ktap.nested(first + second)]
-        self.assertEqual([self.statuses(cases)["shapes/flat"] for cases in programs], ["failed", "passed"])
+        cases = self.nested(KSELFTEST.format(third="not ok") + KSELFTEST.format(third="ok"))
+        self.assertEqual([case.status for case in cases if case.name == "shapes/flat"], ["failed", "passed"])
+
+    def test_a_stream_inside_a_program_hides_no_other(self):
+        inner = "# # # TAP version 13\n# # # 1..1\n# # # ok 1 helper\n"
+        second = "# # TAP version 13\n# # 1..3\n" + inner + "# # ok 1 helper ran\n# # ok 2 mine\n# # not ok 3 last\n# not ok 2 second\n"
+        text = KSELFTEST.format(third="ok").replace("# 1..1\n", second + "# 1..2\n")
+        self.assertEqual([(case.name, case.status) for case in self.nested(text)],
+                         [("shapes/second", "failed"), ("shapes/round", "passed"), ("shapes/case 2", "skipped"), ("shapes/flat", "passed"),
+                          ("shapes/mine", "passed"), ("shapes/last", "failed"), ("shapes/helper", "passed")])
+
+    def test_results_after_a_stream_s_end_count(self):
+        text = KSELFTEST.format(third="ok") + "# # not ok 4 late\n"
+        self.assertIn("failed", self.statuses(self.nested(text)).values())
+
+    def test_a_program_that_dies_fails_by_the_runner_s_verdict(self):
+        text = KSELFTEST.format(third="ok").replace("# ok 1 shapes", "# not ok 1 shapes # exit=139")
+        self.assertEqual([case.name for case in self.nested(text) if case.status == "failed"], ["shapes/shapes"])
+
+    def test_results_without_a_name_count(self):
+        cases = ktap.cases(["TAP version 13", "1..4", "ok 1", "not ok 2", "ok 3 -", "ok 4 # SKIP why"], "x")
+        self.assertEqual([(case.name, case.status) for case in cases],
+                         [("x/case 1", "passed"), ("x/case 2", "failed"), ("x/case 3", "passed"), ("x/case 4", "skipped")])
 
     def test_log_without_tap(self):
         self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Boots: a guest suite's table and a kernel -> what QEMU is given, and the cases in what the guest left."""
+
+import os
+
+from check import ktap
+from guest import qemu
+from kernel.build import Kernel, base_tree
+from lib import console
+from lib.cases import Case
+from lib.errors import CommandError
+
+DEBUG_SLOWER = 4    # KASAN and lockdep under TCG
+GUEST_MEMORY = 6 << 30
+
+
+def guests_at_once():
+    """How many guests run side by side: each has two virtual CPUs, but most of what it does is done by one."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return int(os.environ.get("GUESTS") or 0) or max(1, min(4, os.cpu_count(), memory // GUEST_MEMORY))
+
+
+def reason(error):
+    """What stopped something, in one line."""
+    if isinstance(error, SystemExit):
+        return getattr(error, "text", None) or "it stopped, see above"
+    return str(error) if isinstance(error, CommandError) else f"{type(error).__name__}: {error}"
+
+
+class Kernels:
+    """The kernels of a run. Each is built once; one that cannot be built fails once, with a reason."""
+
+    def __init__(self, base=False):
+        self.base, self.built, self.problems = base, {}, {}
+
+    def build(self, config):
+        """Build one, if nobody has; what goes wrong is kept."""
+        if config in self.built or config in self.problems:
+            return
+        try:
+            kernel = Kernel(config, base=self.base)
+            if self.base:
+                base_tree()
+            kernel.build()
+            self.built[config] = kernel
+        except (SystemExit, Exception) as error:    # pylint: disable=broad-exception-caught
+            self.problems[config] = reason(error)
+
+
+def jobs_of(table):
+    """The jobs of a suite, in the order in which they run."""
+    lists = [job for job in ("kunit", "kselftest") if table.get(job)]
+    return (*table.get("prepare", []), *table.get("jobs", []), *lists)
+
+
+def boot_of(suite, kernel):
+    """What is booted for a suite. Its time is for an idle machine; here other guests and a build may run as well."""
+    table = suite.table
+    lists = {"suites": table.get("kunit"), "selftests": table.get("kselftest")}
+    slower = (DEBUG_SLOWER if suite.config == "debug" else 1) * (guests_at_once() + 1)
+    return qemu.Boot(kernel=kernel.image(), name=f"{suite.name}-{kernel.label}", machine=table["machine"],
+                     append=table.get("append", ""), jobs=jobs_of(table), timeout=table.get("timeout", 120) * slower,
+                     files={name: "\n".join(lines) + "\n" for name, lines in lists.items() if lines},
+                     kselftests=bool(table.get("kselftest")) or table.get("installed", False))
+
+
+def cases(suite, boot):
+    """Boot, and collect the cases."""
+    console.say(f"booting {suite.label} ({' '.join(boot.jobs)})")
+    outcome = qemu.run(boot)
+    print("".join(f"         | {line}\n" for line in outcome.excerpt), end="", flush=True)
+    detail = "; ".join(outcome.problems)
+    whole = Case(f"boot {boot.name}", "failed", f"{detail} (log {outcome.console})") if detail else \
+        Case(f"boot {boot.name}", "passed")
+    return [whole] + result_cases(suite.table, outcome)
+
+
+def result_cases(table, outcome):
+    """The cases in what the guest left; a result that was promised and is not there is a failed case."""
+    found = []
+    for name in table.get("kunit", []):
+        found += read_results(outcome.text(f"kunit-{name}.ktap").splitlines(), "kunit", name)
+    for name in table.get("kselftest", []):
+        found += kselftest_cases(name.split(":")[1], outcome)
+    for job in table.get("jobs", []):
+        found += read_results(outcome.text(f"{job}.ktap").splitlines(), "job", job)
+    return found
+
+
+def kselftest_cases(test, outcome):
+    """The cases of a kselftest: those of its programs, and what the runner has against them."""
+    runner = ktap.cases(outcome.text(f"kselftest-{test}.ktap").splitlines(), "runner")
+    streams = ktap.nested(outcome.text(f"kselftest/{test}"))
+    inside = [case for stream in streams for case in stream.cases(f"kselftest {test}")]
+    return [case for case in runner if case.status != "passed"] + \
+        (inside or [Case(f"kselftest {test}", "failed", "no results were left")])
+
+
+def read_results(lines, kind, name):
+    """The cases of one file."""
+    if not lines:
+        return [Case(f"{kind} {name}", "failed", "no results were left")]
+    return ktap.cases(lines, kind if kind == "kunit" else f"{kind} {name}")

@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the result of each host check depends on: it is run again when, and only when, one of these has changed."""
+
+from lib import paths
+from series.patch import OURS
+
+
+def builds(inputs, *cross):
+    """What any kernel that a check builds is made of."""
+    inputs.source(".")
+    inputs.base(".")
+    inputs.code("kernel", "lib")
+    inputs.files(*sorted(paths.TOPICS.glob("*/options*.config")))
+    inputs.compiler(*cross)
+    inputs.tools("perl", "python3", "flex", "bison")
+
+
+def tools(inputs):
+    """The unit tests: all of the workbench, and what its tests run."""
+    inputs.code(".")
+    inputs.files(paths.TOP / "Makefile")
+    inputs.file(paths.SOURCE / "tools" / "testing" / "kunit" / "kunit_parser.py")
+    inputs.tools("python3", "git", "b4", "gpg", "make", "gcc")
+
+
+def lint(inputs):
+    """Every file of the repository, the commits made of them, and what reads them."""
+    inputs.repository()
+    inputs.commits()
+    inputs.source(".")
+    inputs.tools("python3", "git", "perl", "shellcheck")
+
+
+def mbox(inputs):
+    """Patches, covers and new files; what writes the mailboxes, and what applies them. Not the repository's own."""
+    own = OURS - {"patches", "MAINTAINERS"}
+    inputs.repository(without=own | {".ci", ".github", ".gitlab-ci.yml", ".gitignore", ".gitattributes"})
+    inputs.code("series", "lib", "wb", "check/host.py")
+    inputs.commits()
+    inputs.tools("python3", "git", "b4")
+
+
+def static(inputs):
+    """Sparse and W=1."""
+    builds(inputs)
+    inputs.code("check/static.py")
+    inputs.tools("sparse")
+
+
+def off(inputs):
+    """Object code with every option off."""
+    builds(inputs)
+    inputs.code("check/host.py", "check/static.py", "bench/objects.py")
+    inputs.tools("objdump")
+
+
+def bench(inputs):
+    """The benchmark: two kernels, its programs, and the guest."""
+    builds(inputs)
+    inputs.code("bench", "guest/init", "guest/lib.sh", "guest/qemu.py", "guest/machines.py")
+    inputs.file(paths.BUILD / "rootfs" / "root.cpio.zst")
+    inputs.tools("objdump", "qemu-system-x86_64")
+
+
+def bisect(inputs):
+    """Every prefix of the series."""
+    builds(inputs)
+    inputs.commits()
+
+
+def arches(inputs):
+    """Other architectures."""
+    builds(inputs, "aarch64-linux-gnu-")
+    inputs.code("check/host.py")

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tests share."""
+
+import tempfile
+import time
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from lib.cases import Case
+
+GOOD = [Case("a", "passed"), Case("b", "skipped", "needs c")]
+
+
+def alive(pid):
+    """Does a process run?"""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def wait_for(condition, seconds=20):
+    """Until it holds, or time is up."""
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.02)
+    return condition()
+
+
+class Folder(unittest.TestCase):
+    """A test with a folder of its own."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+
+    def patch(self, *args, **kwargs):
+        patch = mock.patch.object(*args, **kwargs)
+        self.addCleanup(patch.stop)
+        return patch.start()
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path

@@ -2,7 +2,6 @@
 """A run works on the commit that it started with, whatever is assembled meanwhile."""
 
 import contextlib
-import functools
 import io
 import os
 import re
@@ -15,12 +14,12 @@ from pathlib import Path
 from unittest import mock
 
 import test_series
+from check import boots, static
 from check import run as check
-from check import static
+from check.suite import Suite
 from guest import qemu
 from kernel import build, prefixes, source
 from lib import lock
-from lib.cases import Case
 from lib.errors import CommandError
 from lib.git import listed, mail_of
 
@@ -75,10 +74,13 @@ class OneTree(Run):
     """build/source stays where a run has it."""
 
     def test_a_check_builds_what_it_started_with(self):
-        """W2: another terminal assembles while the check runs."""
-        built = []
+        """Another terminal assembles while the check runs."""
+        built, test = [], self
 
         def kernel(self, *_, **__):
+            test.put("mm/alpha.c", "BROKEN\n")
+            subprocess.run([sys.executable, "-B", test_series.WORKBENCH / "wb", "series", "assemble"], check=True,
+                           env={**os.environ, "WB_TOP": str(test.top)}, stdout=subprocess.DEVNULL)
             built.append((self.source / "mm/alpha.c").read_text())
 
         def boot(job):
@@ -87,27 +89,18 @@ class OneTree(Run):
                 outcome.problems.append("the kernel is broken")
             return outcome
 
-        def other_terminal():
-            self.assembled("BROKEN\n")
-            return [Case("somebody assembles", "passed")]
-
         self.assembled("int good;\n")
-        entry = {"name": "toy", "machine": "cxl", "configs": ["default"]}
-        suites = [check.Suite("meanwhile", "toy", other_terminal),
-                  check.Suite("toy default", "toy", functools.partial(check.boot_cases, entry, "default", False),
-                              config="default")]
+        suite = Suite("toy", "toy", config="default", table={"machine": "cxl"})
         said = io.StringIO()
-        with self.here(), mock.patch.object(check, "all_suites", lambda base: suites), \
-                mock.patch.object(check, "RECORD", self.top / "build/check"), \
-                mock.patch.object(build.Kernel, "build", kernel), mock.patch.object(qemu, "run", boot), \
-                mock.patch.object(qemu, "prepare", lambda **_: None), mock.patch.object(source, "PINNED", []), \
+        with self.here(), mock.patch.object(build.Kernel, "build", kernel), mock.patch.object(qemu, "run", boot), \
+                mock.patch.object(source, "PINNED", []), mock.patch.object(check.cache, "key_of", lambda _: "key"), \
                 contextlib.redirect_stdout(said):
-            check.built_kernel.cache_clear()
-            status = check.main(["toy"])
+            source.pin()
+            results = check.run_all([suite], check.Runner(boots.Kernels(), mock.Mock(find=lambda *_: []), None), 1)
             for pin in source.PINNED:
                 pin.lock.close()
         self.assertEqual(built, ["int good;\n"])
-        self.assertEqual(status, 0, said.getvalue())
+        self.assertEqual([case.status for result in results for case in result.cases], ["passed"], said.getvalue())
         self.assertEqual((self.linux / "mm/alpha.c").read_text(), "BROKEN\n")
 
     def test_another_commit_waits_and_the_same_goes_on(self):

@@ -8,7 +8,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 export KERNEL ACCEL DEBIAN_MIRROR FORCE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check check-full lint shell tree refresh kernel mbox bisect clean base-tree rootfs kselftest bench setup-%
+.PHONY: help demo check check-full lint shell tree refresh range-diff kernel mbox bisect clean base-tree rootfs kselftest bench setup-%
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -27,6 +27,7 @@ help:
 	'' \
 	'  make tree              the series as commits in build/linux  [FORCE=1 drops commits that were not refreshed]' \
 	'  make refresh           build/linux back into patches/ and the new files' \
+	'  make range-diff FROM=x the series of revision x of this repository beside that of now' \
 	'  make kernel CONFIG=x   build one kernel; configs: $(sort $(basename $(notdir $(wildcard $(W)/kernel/configs/*.config))))' \
 	'  make mbox              build/mbox/*.mbx, proven with b4  [TOPIC=x] [SIGNOFF="Name <mail>"]' \
 	'  make bisect            build every prefix of the series' \
@@ -53,6 +54,9 @@ rootfs: setup-guest
 
 kselftest: setup-check base-tree
 	@$(W)/wb root kselftest
+
+range-diff: tree
+	@$(W)/wb series range-diff "$(FROM)"
 
 kernel: setup-kernel base-tree
 	@test -n '$(CONFIG)' || { echo 'make kernel CONFIG=name; make shows the names'; exit 1; }

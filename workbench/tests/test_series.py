@@ -1244,6 +1244,40 @@ class Lists(Toy):
         self.assertEqual(self.good("prefixes", "--topic", "private-nodes").strip(), lines[2])
         self.bad("prefixes", "--topic", "nothing", says="no topic nothing")
 
+    def ours(self, *words):
+        """git in the toy repository."""
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=b", *words], cwd=self.top, check=True)
+
+    def test_range_diff(self):
+        self.ours("init", "-q")
+        self.put(".gitignore", "/build/\n")
+        self.put("workbench/any", "of that time\n")
+        self.ours("add", ".")
+        self.ours("commit", "-q", "-m", "v1")
+        self.ours("tag", "v1")
+        self.assertIn("since v1: 3 same, 0 changed, 0 new, 0 gone", self.good("range-diff", "v1"))
+        self.put("mm/alpha.c", "int alpha = 3;\n")
+        self.put("mm/beta.c", numbered(30))
+        self.put("patches/private-nodes/mm-beta.patch", mail("mm: beta", notes="Adds: mm/beta.c\n"))
+        self.put("patches/series", self.read("patches/series") + "private-nodes/mm-beta.patch\n")
+        self.change("patches/series", "page-owner/mm-use-alpha.patch\n", "")
+        (self.top / "patches/page-owner/mm-use-alpha.patch").unlink()
+        text = self.good("range-diff", "v1")
+        self.assertIn("since v1: 1 same, 1 changed, 1 new, 1 gone", text)
+        self.assertIn("+int alpha = 3;", text)
+        self.assertEqual(self.git("log", "-1", "--format=%s", "refs/workbench/earlier~1"), "mm: use alpha")
+        self.assertEqual(self.git("status", "--porcelain"), "")
+        self.bad("range-diff", "v2", says="FROM=v2: this repository has no such revision")
+
+    def test_range_diff_that_cannot_be(self):
+        self.bad("range-diff", "v1", says="is no git repository: it has no earlier revision")
+        self.ours("init", "-q")
+        self.change("patches/page-owner/mm-use-alpha.patch", " line 17\n", " line XX\n")
+        self.ours("add", "patches", "mm", "MAINTAINERS")
+        self.ours("commit", "-q", "-m", "v1")
+        self.change("patches/page-owner/mm-use-alpha.patch", " line XX\n", " line 17\n")
+        self.bad("range-diff", "HEAD", says=["hunk does not apply", "the series of HEAD does not apply to the base"])
+
     def test_files_and_touched(self):
         self.assertEqual(self.good("files").split(), ["mm/alpha.c", "mm/private.c", "mm/unmapped.c"])
         self.assertEqual(self.good("touched").split(), ["MAINTAINERS", "mm/Makefile", "mm/alpha.c", "mm/page_alloc.c",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The series as an earlier revision of this repository has it, beside that of now: what changed from one posting to the next."""
+"""The series of an earlier revision of this repository beside that of now: what changed from one posting to the next."""
 
 import collections
 import os
@@ -33,7 +33,7 @@ def range_diff(git, repository, revision):
 
 
 def earlier_tip(git, top, revision):
-    """Assemble the series of a revision, in a folder that goes away; its rules may have been others, so none is checked."""
+    """Assemble the series of a revision, in a folder that goes away; its rules may have been others: none is checked."""
     if not (Path(top) / ".git").exists():
         raise CommandError(f"{top} is no git repository: it has no earlier revision")
     ours = Git(top)
@@ -48,5 +48,5 @@ def earlier_tip(git, top, revision):
         try:
             return tip(builder, builder.build())
         except PatchFails as failure:
-            raise CommandError(failure.problems + [f"the series of {revision} does not apply to the base that is there now; "
-                                                   "KERNEL= takes another"]) from failure
+            raise CommandError([*failure.problems, f"the series of {revision} does not apply to the base that is there "
+                                "now; KERNEL= takes another"]) from failure

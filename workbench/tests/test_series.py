@@ -511,6 +511,16 @@ class Assemble(Toy):
         self.bad("assemble", says="has uncommitted changes (README) beside those of a 'make tree' that was interrupted")
         self.assertEqual((self.linux / "README").read_text(), "mine\n")
 
+    def test_a_git_that_outlived_its_command_is_not_disturbed(self):
+        self.good("assemble")
+        self.checkout_fails()
+        with subprocess.Popen(["git", "cat-file", "--batch"], cwd=self.linux, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as alive:
+            (self.linux / ".git/index.lock").touch()
+            self.bad("assemble", says=f"git still runs in {self.linux} (process {alive.pid}): wait for it, or end it")
+            self.assertTrue((self.linux / ".git/index.lock").exists())
+        self.assertIn("finishing the move", self.good("assemble"))
+
     @unittest.skipIf(os.geteuid(), "a small file system can be mounted by root alone")
     def test_a_full_disk(self):
         """W8: no space in the middle of a move."""

@@ -119,7 +119,8 @@ class OneTree(Run):
         other = self.assembled("int other;\n")
         third = self.start()
         told = self.line(third, "waiting")
-        self.assertIn(f"another command works in {self.source} on commit {commit[:12]}, this one needs {other[:12]}", told)
+        self.assertIn(f"another command works in {self.source} on commit {commit[:12]}, this one needs {other[:12]}",
+                      told)
         self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n")
         same.communicate()
         time.sleep(0.1)

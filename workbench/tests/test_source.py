@@ -110,6 +110,15 @@ class OneTree(Run):
         self.assertEqual(status, 0, said.getvalue())
         self.assertEqual((self.linux / "mm/alpha.c").read_text(), "BROKEN\n")
 
+    def test_what_is_built_stays(self):
+        """The same without check: the tree that a kernel is built from, and the commits that are asked for."""
+        first = self.assembled("int good;\n")
+        with self.pinned() as (commit, _):
+            self.assembled("BROKEN\n")
+            self.assertEqual((build.Kernel("default").source / "mm/alpha.c").read_text(), "int good;\n")
+            self.assertEqual([commit, source.commit(), static.commits()[-1][0]], [first] * 3)
+            self.assertEqual(source.pin(), first)
+
     def test_another_commit_waits_and_the_same_goes_on(self):
         first = self.start()
         self.line(first, "Branch series is")

@@ -23,7 +23,8 @@ def prefixes():
 
 def directories():
     """The directories of the kernel that the series touches, as make goals."""
-    names = source.git().text("diff-tree", "-r", "--name-only", "--no-renames", source.base(), source.commit()).splitlines()
+    names = source.git().text("diff-tree", "-r", "--name-only", "--no-renames", source.base(),
+                              source.commit()).splitlines()
     built = ("arch/x86", "drivers", "fs", "kernel", "lib", "mm")
     found = {name.rsplit("/", 1)[0] + "/" for name in names if name.startswith(built) and name.endswith((".c", "Makefile"))}
     return sorted(name for name in found if not any(name != other and name.startswith(other) for other in found)) or ["mm/"]

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """The source that a run works on: what branch series was when it began, whatever becomes of build/linux meanwhile.
 
-build/linux is the user's: there commits are edited, rebased and assembled at any time. What builds or reads kernel files
-takes them from build/source (paths.SOURCE), a work tree of the same git repository that nobody edits. A run pins it: it
-holds a shared lock until it ends, and who wants it at another commit waits. Moving writes only the files that differ, so
-that objects stay. The base's tree, build/linux-base, is held in the same way.
+build/linux is the user's: there commits are edited, rebased and assembled at any time. What builds or reads kernel
+files takes them from build/source (paths.SOURCE), a work tree of the same git repository that nobody edits. A run pins
+it: it holds a shared lock until it ends, and who wants it at another commit waits. Moving writes only the files that
+differ, so that objects stay. The base's tree, build/linux-base, is held in the same way.
 
 In a run no name (series, base) is looked up again, only the commits that pin() found: commit() and base().
 """
@@ -90,6 +90,9 @@ def bring(path, wanted):
     """Move a tree to a commit if it is not there; the caller keeps others from it."""
     if not at(path, wanted):
         move(path, wanted)
+    if not at(path, wanted):
+        raise CommandError(f"{path} is not as commit {wanted[:12]} has it, although it was just checked out: "
+                           f"git -C {path} status")
 
 
 def marker(path):
@@ -98,7 +101,7 @@ def marker(path):
 
 
 def ours(path):
-    """Is there a work tree of this repository? A copied build/ may hold one of the repository that it was copied from."""
+    """Is there a work tree of this repository? A copied build/ may hold one of the repository it was copied from."""
     if not (path / ".git").is_file():
         return False
     done = Git(path).run("rev-parse", "--git-common-dir", check=False)

@@ -28,9 +28,10 @@ NOBODY = {f"GIT_{who}_{what}": text for who in ("AUTHOR", "COMMITTER")
 
 # What points git at another repository or changes its settings. A hook or an alias from which we are run sets them.
 ELSEWHERE = ("GIT_DIR", "GIT_COMMON_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX",
-             "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE", "GIT_SHALLOW_FILE",
-             "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS", "GIT_CONFIG_COUNT",
-             "GIT_INTERNAL_SUPER_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS")
+             "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_NAMESPACE", "GIT_GRAFT_FILE",
+             "GIT_SHALLOW_FILE", "GIT_NO_REPLACE_OBJECTS", "GIT_REPLACE_REF_BASE", "GIT_CONFIG", "GIT_CONFIG_PARAMETERS",
+             "GIT_CONFIG_COUNT", "GIT_INTERNAL_SUPER_PREFIX", "GIT_EXTERNAL_DIFF", "GIT_DIFF_OPTS",
+             "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS")
 
 # Twelve digits name a blob uniquely in any kernel repository, and 'git am --3way' can use them.
 DIFF_OPTIONS = [
@@ -55,7 +56,7 @@ def user_environment():
 
 
 def trusted(work_tree):
-    """Variables that let git work in a tree of somebody else, as in a container; newer versions ask for the .git as well."""
+    """Variables that let git work in a tree of somebody else, as in a container; newer ones ask for the .git as well."""
     tree = os.path.realpath(work_tree)
     return {"GIT_CONFIG_COUNT": "2", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": tree,
             "GIT_CONFIG_KEY_1": "safe.directory", "GIT_CONFIG_VALUE_1": f"{tree}/.git"}
@@ -74,15 +75,16 @@ def environment(work_tree):
 
 
 def listed(top, *unwanted):
-    """The files of a repository of ours, without what its .gitignore files name; of a release, which has no .git, all files.
+    """The files of a repository of ours, without what its .gitignore files name; of a release without .git, all files.
 
     What lies in the folders named, and in build/, is left out.
     """
     top = Path(top)
     if (top / ".git").exists():
-        names = Git(top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore").split(b"\0")
-        found = {os.fsdecode(name) for name in names if name}
-        return sorted(name for name in found if os.path.lexists(top / name) and name.split("/")[0] not in ("build", *unwanted))
+        names = Git(top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore")
+        found = {os.fsdecode(name) for name in names.split(b"\0") if name}
+        return sorted(name for name in found
+                      if os.path.lexists(top / name) and name.split("/")[0] not in ("build", *unwanted))
     found = []
     for where, folders, names in os.walk(top):
         if Path(where) == top:
@@ -95,10 +97,10 @@ def listed(top, *unwanted):
 def mail_of(git, commit):
     """A commit as a mail, in a form that no setting changes."""
     options = [option for option in DIFF_OPTIONS if option not in ("-p", "-r")]
-    return git.text("format-patch", "--stdout", "-1", "-p", "--stat=75", "--summary", "--no-cover-letter", "--no-thread",
-                    "--no-numbered", "--subject-prefix=PATCH", "--no-signature", "--no-signoff", "--no-attach", "--no-from",
-                    "--no-to", "--no-cc", "--no-add-header", "--no-notes", "--encode-email-headers", "--no-base", *options,
-                    commit) + "\n"
+    return git.text("format-patch", "--stdout", "-1", "-p", "--stat=75", "--summary", "--no-cover-letter",
+                    "--no-thread", "--no-numbered", "--subject-prefix=PATCH", "--no-signature", "--no-signoff",
+                    "--no-attach", "--no-from", "--no-to", "--no-cc", "--no-add-header", "--no-notes",
+                    "--encode-email-headers", "--no-base", *options, commit) + "\n"
 
 
 class Git:
@@ -197,12 +199,13 @@ class Git:
         return None
 
     def settle(self):
-        """After an interrupted checkout: refuse if git outlived the command that started it, else drop the index.lock."""
+        """After an interrupted checkout: refuse if git outlived the command that started it, else drop index.lock."""
         for task in Path("/proc").glob("[0-9]*"):
             try:
                 words = (task / "cmdline").read_bytes().split(b"\0")
                 if words[0].endswith(b"git") and os.path.samefile(task / "cwd", self.work_tree):
-                    raise CommandError(f"git still runs in {self.work_tree} (process {task.name}): wait for it, or end it")
+                    raise CommandError(f"git still runs in {self.work_tree} (process {task.name}): wait for it, or "
+                                       "end it")
             except OSError:
                 continue    # it ended, or is somebody else's
         Path(self.path("index.lock")).unlink(missing_ok=True)

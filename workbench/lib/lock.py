@@ -12,8 +12,8 @@ from lib.errors import CommandError
 def take(path, what, shared=False, wait=True):
     """Take the lock of a file and return the open file, which keeps it until it is closed, or its process ends.
 
-    If somebody else holds it, say so in one line with `what` it is about, and wait or stop. Only a shared lock may be held
-    by several at once.
+    If somebody else holds it, say so in one line with `what` it is about, and wait or stop. Only a shared lock may be
+    held by several at once.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -357,7 +357,8 @@ def switch(git, new, force):
         if re.search(r"would be overwritten by checkout|Unable to create .*index\.lock': File exists", str(failure)):
             moving(git).unlink()
             raise
-        raise CommandError([*failure.problems, f"{git.work_tree} is half-way; the next 'make tree' finishes it"]) from failure
+        raise CommandError([*failure.problems,
+                            f"{git.work_tree} is half-way; the next 'make tree' finishes it"]) from failure
     moving(git).unlink()
 
 
@@ -386,8 +387,8 @@ def finish_interrupted(git):
         ours = git.out("diff-tree", "-r", "-z", "--name-only", "--no-renames", "HEAD", new).split(b"\0")
         others = [path for path in git.dirty() if path.encode(errors="surrogateescape") not in ours]
         if others:
-            raise CommandError(f"{git.work_tree} has uncommitted changes ({names(others)}) beside those of a 'make tree' that "
-                               f"was interrupted: commit or undo them (git checkout {others[0]})")
+            raise CommandError(f"{git.work_tree} has uncommitted changes ({names(others)}) beside those of a 'make tree' "
+                               f"that was interrupted: commit or undo them (git checkout {others[0]})")
         say(f"finishing the move to {new[:12]}, which was interrupted")
         git.out("checkout", "--quiet", "--force", "--no-track", "-B", "series", new)
         git.out("update-ref", "-m", "series assemble", ASSEMBLED, new)
@@ -448,7 +449,8 @@ def run_am(git, mails):
     """Start git am with the user's own configuration: the user goes on with it."""
     someone = {} if git.as_user("var", "GIT_COMMITTER_IDENT").returncode == 0 else NOBODY
     done = git.as_user("-c", "gc.auto=0", "-c", "core.hooksPath=/dev/null", "am", "--3way", "--keep-cr",
-                       "--keep-non-patch", "--no-gpg-sign", "--no-scissors", "--whitespace=nowarn", stdin=mails, env=someone)
+                       "--keep-non-patch", "--no-gpg-sign", "--no-scissors", "--whitespace=nowarn", stdin=mails,
+                       env=someone)
     return done.returncode, (done.stdout + done.stderr).decode(errors="replace")
 
 
@@ -459,7 +461,8 @@ def leave_rejects(git, report):
         return said[:3]
     done = git.run("apply", "--reject", "-", stdin=git.out("am", "--show-current-patch=diff"), check=False)
     left = re.findall(r"^Applying patch (\S+) with \d+ rejects?", done.stderr.decode(errors="replace"), re.MULTILINE)
-    return said[:3] + [f"no three-way merge is possible; the hunks that did not apply are in {path}.rej" for path in left]
+    return said[:3] + [f"no three-way merge is possible; the hunks that did not apply are in {path}.rej"
+                       for path in left]
 
 
 def mailbox(builder, first):

@@ -7,6 +7,7 @@
   series round-trip                 assemble without a work tree, then compare what refresh would write
   series export                     one mailbox per topic in build/mbox
   series prove-mbox                 b4 applies each mailbox and gets the assembled tree
+  series range-diff REVISION        what changed since a revision of this repository, as git range-diff shows it
   series prefixes                   commit id, topic and subject of each commit, oldest first
   series files | touched            overlay files | every path that the series adds or changes
 """
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from lib import console, paths
 from lib.errors import CommandError
-from series import assemble, export, refresh
+from series import assemble, export, rangediff, refresh
 from series.assemble import forced, linux
 from series.repo import Repository
 
@@ -69,6 +70,11 @@ def command_prove_mbox(repository, options):
     export.prove(linux(), repository, mailboxes(options), options.topic)
 
 
+def command_range_diff(repository, options):
+    """Compare with an earlier revision's series."""
+    rangediff.range_diff(linux(), repository, options.revision)
+
+
 def command_prefixes(repository, options):
     """Commits of the series, one per line."""
     _, commits = assemble.build(linux(), repository)
@@ -95,7 +101,8 @@ def command_touched(repository, _):
 
 def parse_arguments(words):
     """The command line."""
-    parser = argparse.ArgumentParser(prog="wb series", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(prog="wb series", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, function in sorted(globals().items()):
         if name.startswith("command_"):
@@ -107,6 +114,8 @@ def parse_arguments(words):
                 sub.add_argument("--out", metavar="DIR", help="folder of the mailboxes (build/mbox)")
             if name == "command_export":
                 sub.add_argument("--signoff", metavar="'Name <mail>'", help="add this Signed-off-by")
+            if name == "command_range_diff":
+                sub.add_argument("revision", help="a commit, tag or branch of this repository")
             if name in ("command_assemble", "command_refresh"):
                 sub.add_argument("--force", action="store_true", help="as FORCE=1: drop what is in the way")
             if name == "command_assemble":

@@ -211,8 +211,8 @@ def parse_headers(lines, patch, problem):
     if author and author[0]:
         patch.name, patch.mail = author
         if not REAL_MAIL.search(patch.mail):
-            problem(f"From: {patch.name} <{patch.mail}> is nobody's address: set user.name and user.email (git config), then "
-                    "git commit --amend --reset-author")
+            problem(f"From: {patch.name} <{patch.mail}> is nobody's address: set user.name and user.email (git config), "
+                    "then git commit --amend --reset-author")
     else:
         problem("no From: name <address>")
     patch.date = headers.get("date", "")

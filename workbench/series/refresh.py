@@ -251,7 +251,8 @@ def both_sides(git, repository, wanted, changes):
         if start == ours or path == "patches/series" and same_patches(start, ours):
             chosen[path] = theirs
         elif start == theirs:
-            notes.append(f"{path} was edited here after the last 'make tree' and is kept; 'make tree' takes it to build/linux")
+            notes.append(f"{path} was edited here after the last 'make tree' and is kept; 'make tree' takes it to "
+                         "build/linux")
         elif ours is None or theirs is None:
             problems.append(f"{path}: {'removed' if ours is None else 'edited'} here after the last 'make tree' and "
                             f"{'removed' if theirs is None else 'edited'} in build/linux; undo one, or FORCE=1 to take "
@@ -259,12 +260,13 @@ def both_sides(git, repository, wanted, changes):
         else:
             merged, clean = merge(git, ours, start or (b"", False), theirs)
             if merged is None:
-                problems.append(f"{path}: edited here after the last 'make tree' and in build/linux, and cannot be merged; "
-                                f"undo one, or FORCE=1 to take what build/linux has")
+                problems.append(f"{path}: edited here after the last 'make tree' and in build/linux, and cannot be "
+                                "merged; undo one, or FORCE=1 to take what build/linux has")
                 continue
             chosen[path] = merged
-            (notes if clean else conflicts).append(f"{path}: was edited here after the last 'make tree' and in build/linux: "
-                                                   + ("merged" if clean else "resolve the conflict there"))
+            (notes if clean else conflicts).append(
+                f"{path}: was edited here after the last 'make tree' and in build/linux: "
+                + ("merged" if clean else "resolve the conflict there"))
     return chosen, notes, conflicts, problems
 
 
@@ -286,7 +288,8 @@ def merge(git, ours, start, theirs):
         for name, side in (("ours", ours), ("start", start), ("theirs", theirs)):
             sides.append(os.path.join(folder, name))
             Path(sides[-1]).write_bytes(side[0])
-        done = git.run("merge-file", "-p", "-L", "edited here", "-L", "last make tree", "-L", "build/linux", *sides, check=False)
+        labels = ["-L", "edited here", "-L", "last make tree", "-L", "build/linux"]
+        done = git.run("merge-file", "-p", *labels, *sides, check=False)
     if done.returncode > 127:
         return None, False
     executable = theirs[1] if theirs[1] != start[1] else ours[1]

@@ -511,6 +511,16 @@ class Assemble(Toy):
         self.bad("assemble", says="has uncommitted changes (README) beside those of a 'make tree' that was interrupted")
         self.assertEqual((self.linux / "README").read_text(), "mine\n")
 
+    def test_a_git_that_outlived_its_command_is_not_disturbed(self):
+        self.good("assemble")
+        self.checkout_fails()
+        with subprocess.Popen(["git", "cat-file", "--batch"], cwd=self.linux, stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as alive:
+            (self.linux / ".git/index.lock").touch()
+            self.bad("assemble", says=f"git still runs in {self.linux} (process {alive.pid}): wait for it, or end it")
+            self.assertTrue((self.linux / ".git/index.lock").exists())
+        self.assertIn("finishing the move", self.good("assemble"))
+
     @unittest.skipIf(os.geteuid(), "a small file system can be mounted by root alone")
     def test_a_full_disk(self):
         """W8: no space in the middle of a move."""
@@ -1243,6 +1253,40 @@ class Lists(Toy):
                          ["page-owner mm: add alpha", "page-owner mm: use alpha", "private-nodes mm: private nodes"])
         self.assertEqual(self.good("prefixes", "--topic", "private-nodes").strip(), lines[2])
         self.bad("prefixes", "--topic", "nothing", says="no topic nothing")
+
+    def ours(self, *words):
+        """git in the toy repository."""
+        subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=b", *words], cwd=self.top, check=True)
+
+    def test_range_diff(self):
+        self.ours("init", "-q")
+        self.put(".gitignore", "/build/\n")
+        self.put("workbench/any", "of that time\n")
+        self.ours("add", ".")
+        self.ours("commit", "-q", "-m", "v1")
+        self.ours("tag", "v1")
+        self.assertIn("since v1: 3 same, 0 changed, 0 new, 0 gone", self.good("range-diff", "v1"))
+        self.put("mm/alpha.c", "int alpha = 3;\n")
+        self.put("mm/beta.c", numbered(30))
+        self.put("patches/private-nodes/mm-beta.patch", mail("mm: beta", notes="Adds: mm/beta.c\n"))
+        self.put("patches/series", self.read("patches/series") + "private-nodes/mm-beta.patch\n")
+        self.change("patches/series", "page-owner/mm-use-alpha.patch\n", "")
+        (self.top / "patches/page-owner/mm-use-alpha.patch").unlink()
+        text = self.good("range-diff", "v1")
+        self.assertIn("since v1: 1 same, 1 changed, 1 new, 1 gone", text)
+        self.assertIn("+int alpha = 3;", text)
+        self.assertEqual(self.git("log", "-1", "--format=%s", "refs/workbench/earlier~1"), "mm: use alpha")
+        self.assertEqual(self.git("status", "--porcelain"), "")
+        self.bad("range-diff", "v2", says="FROM=v2: this repository has no such revision")
+
+    def test_range_diff_that_cannot_be(self):
+        self.bad("range-diff", "v1", says="is no git repository: it has no earlier revision")
+        self.ours("init", "-q")
+        self.change("patches/page-owner/mm-use-alpha.patch", " line 17\n", " line XX\n")
+        self.ours("add", "patches", "mm", "MAINTAINERS")
+        self.ours("commit", "-q", "-m", "v1")
+        self.change("patches/page-owner/mm-use-alpha.patch", " line XX\n", " line 17\n")
+        self.bad("range-diff", "HEAD", says=["hunk does not apply", "the series of HEAD does not apply to the base"])
 
     def test_files_and_touched(self):
         self.assertEqual(self.good("files").split(), ["mm/alpha.c", "mm/private.c", "mm/unmapped.c"])

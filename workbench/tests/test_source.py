@@ -103,6 +103,15 @@ class OneTree(Run):
         self.assertEqual([case.status for result in results for case in result.cases], ["passed"], said.getvalue())
         self.assertEqual((self.linux / "mm/alpha.c").read_text(), "BROKEN\n")
 
+    def test_what_is_built_stays(self):
+        """The same without check: the tree that a kernel is built from, and the commits that are asked for."""
+        first = self.assembled("int good;\n")
+        with self.pinned() as (commit, _):
+            self.assembled("BROKEN\n")
+            self.assertEqual((build.Kernel("default").source / "mm/alpha.c").read_text(), "int good;\n")
+            self.assertEqual([commit, source.commit(), static.commits()[-1][0]], [first] * 3)
+            self.assertEqual(source.pin(), first)
+
     def test_another_commit_waits_and_the_same_goes_on(self):
         first = self.start()
         self.line(first, "Branch series is")
@@ -112,7 +121,8 @@ class OneTree(Run):
         other = self.assembled("int other;\n")
         third = self.start()
         told = self.line(third, "waiting")
-        self.assertIn(f"another command works in {self.source} on commit {commit[:12]}, this one needs {other[:12]}", told)
+        self.assertIn(f"another command works in {self.source} on commit {commit[:12]}, this one needs {other[:12]}",
+                      told)
         self.assertEqual((self.source / "mm/alpha.c").read_text(), "int alpha;\n")
         same.communicate()
         time.sleep(0.1)

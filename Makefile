@@ -36,7 +36,7 @@ needs.kselftest := kernel check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check check-full lint shell tree refresh range-diff base-update kernel mbox bisect bench clean \
-	setup base-tree rootfs kselftest known-config known-tests
+	setup base-tree rootfs kselftest known-config
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -92,41 +92,41 @@ base-update: tree
 rootfs: setup
 	@workbench/wb root
 
-kselftest: setup
+kselftest: base-tree
 	@workbench/wb root kselftest
 
+# What follows assembles the series itself, makes what it needs of the guest, and works on that tree until it ends.
 known-config:
 	@$(if $(filter $(CONFIGS),$(WB_CONFIG)),:,echo 'CONFIG= names what is built; there are: $(CONFIGS)' >&2; exit 1)
 
-kernel: known-config tree
+kernel: known-config base-tree
 	@exec workbench/wb kernel "$$WB_CONFIG"
 
-demo: tree rootfs
+demo: base-tree
 	@workbench/wb demo
 
-shell: $(if $(WB_CONFIG),known-config) tree rootfs kselftest
-	@exec workbench/wb shell "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
+shell: $(if $(WB_CONFIG),known-config) base-tree
+	@exec workbench/wb shell $(if $(WB_CMD),--cmd "$$WB_CMD") $(if $(WB_SHARE),--share "$$WB_SHARE") $(if $(WB_GDB),--gdb) \
+		-- "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
 
-# Names are looked up before anything is installed or made, if the language to do so is there.
-known-tests:
-	@set -f; command -v python3 >/dev/null || exit 0; for name in $$WB_T; do workbench/wb check --list "$$name" | grep -q . || \
-		{ echo "no topic or suite '$$name'; workbench/wb check --list names them" >&2; exit 1; }; done
+# The check looks its names up first and then installs what just these need. It cannot do that without Python.
+check check-full:
+	@command -v python3 >/dev/null || workbench/host/setup base $(sort $(needs.$@))
+	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) \
+		$(if $(WB_ACCEPT),--accept) $$WB_T
 
-check check-full: known-tests tree rootfs kselftest
-	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) $$WB_T
-
-bench: tree rootfs
+bench: base-tree
 	@set -f; exec workbench/wb bench $$WB_R
 
-lint: tree
+lint: base-tree
 	@workbench/wb lint
+
+bisect: base-tree
+	@workbench/wb prefixes
 
 mbox: tree
 	@exec workbench/wb series export $(if $(WB_TOPIC),--topic "$$WB_TOPIC") $(if $(WB_SIGNOFF),--signoff "$$WB_SIGNOFF")
 	@exec workbench/wb series prove-mbox $(if $(WB_TOPIC),--topic "$$WB_TOPIC")
-
-bisect: tree
-	@workbench/wb prefixes
 
 clean:
 	@workbench/host/clean $(if $(WB_ALL),--all)

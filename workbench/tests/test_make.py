@@ -49,7 +49,7 @@ class Copied(unittest.TestCase):
     def make(self, *words, env=None):
         """Run make; exit status and all that it printed."""
         done = subprocess.run(["make", *words], cwd=self.folder, env={**self.env, **(env or {})}, text=True, check=False,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300)
         return done.returncode, done.stdout
 
     def calls(self):
@@ -206,11 +206,11 @@ class Make(Copied):
         """Run make in a session of its own, send its group SIGINT when a file is there; status and output."""
         with subprocess.Popen(command, cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, start_new_session=True) as running:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 120
             while not reached.exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             os.killpg(running.pid, signal.SIGINT)
-            text = running.communicate(timeout=60)[0]
+            text = running.communicate(timeout=300)[0]
         return running.returncode, text
 
     def test_interrupt_is_one_line(self):
@@ -219,7 +219,7 @@ class Make(Copied):
         shutil.copytree(WORKBENCH / "lib", self.folder / "workbench/lib")
         (self.folder / "workbench/base").mkdir()
         (self.folder / "workbench/base/command.py").write_text(
-            "import time\ndef main(_):\n    open('reached', 'w').close()\n    time.sleep(30)\n")
+            "import time\ndef main(_):\n    open('reached', 'w').close()\n    time.sleep(600)\n")
         status, text = self.interrupt(["make", "tree"], self.folder / "reached")
         self.assertEqual(status, -signal.SIGINT)
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
@@ -227,7 +227,7 @@ class Make(Copied):
     def test_interrupt_in_a_shell_script(self):
         """The same for the commands that are shell."""
         (self.folder / "workbench/host/setup").write_text(
-            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\n: >reached\nsleep 30\nsay 'went on'\n")
+            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\n: >reached\nsleep 600\nsay 'went on'\n")
         status, text = self.interrupt(["make", "tree"], self.folder / "reached")
         self.assertEqual(status, -signal.SIGINT)
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
@@ -248,6 +248,19 @@ class Entry(unittest.TestCase):
             status, text = self.wb("series", "check", WB_BUILD=path)
             self.assertEqual((status, len(text.splitlines())), (1, 1), text)
             self.assertIn(words, text)
+
+    def test_a_full_disk_is_one_line(self):
+        """Also where nothing but our own writing met it."""
+        full = f"{WORKBENCH}/tests/../wb"
+        script = ("import importlib.machinery, importlib.util, sys; from unittest import mock\n"
+                  f"loader = importlib.machinery.SourceFileLoader('wb', {full!r})\n"
+                  "wb = importlib.util.module_from_spec(importlib.util.spec_from_loader('wb', loader)); loader.exec_module(wb)\n"
+                  "import series.command\n"
+                  "series.command.main = mock.Mock(side_effect=OSError(28, 'No space left on device', '/build/x'))\n"
+                  "sys.exit(wb.main(['series', 'check']))\n")
+        done = subprocess.run(["python3", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"^\[ *\d+:\d\d\] error: /build/x: No space left on device\n$")
 
 
 class Repository(unittest.TestCase):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
 # The commands of the repository; `make` alone lists them. Each is a command of workbench/wb, which says what it does.
-# Those that build or check the series assemble it themselves and hold the tree until they end: see kernel/source.py.
 CONFIGS := $(sort $(basename $(notdir $(wildcard workbench/kernel/configs/*.config))))
 
 # What a command can be told, on make's command line only: such names are in many people's environment. The values reach the
@@ -37,7 +36,7 @@ needs.kselftest := kernel check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check check-full lint shell tree refresh range-diff base-update kernel mbox bisect bench clean \
-	setup base-tree rootfs kselftest known-config known-tests
+	setup base-tree rootfs kselftest known-config
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -96,6 +95,7 @@ rootfs: setup
 kselftest: base-tree
 	@workbench/wb root kselftest
 
+# What follows assembles the series itself, makes what it needs of the guest, and works on that tree until it ends.
 known-config:
 	@$(if $(filter $(CONFIGS),$(WB_CONFIG)),:,echo 'CONFIG= names what is built; there are: $(CONFIGS)' >&2; exit 1)
 
@@ -106,12 +106,12 @@ demo: base-tree
 	@workbench/wb demo
 
 shell: $(if $(WB_CONFIG),known-config) base-tree
-	@exec workbench/wb shell "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
+	@exec workbench/wb shell $(if $(WB_CMD),--cmd "$$WB_CMD") $(if $(WB_SHARE),--share "$$WB_SHARE") $(if $(WB_GDB),--gdb) \
+		-- "$${WB_CONFIG:-default}" "$${WB_MACHINE:-cxl}" "$${WB_APPEND:-page_owner=on}"
 
-# The check itself knows what its suites need, installs it in one go and makes the tree and the guest's files. Without
-# Python it cannot; then all that a check may need is asked for at once.
+# The check looks its names up first and then installs what just these need. It cannot do that without Python.
 check check-full:
-	@command -v python3 >/dev/null || workbench/host/setup base $(needs.$@)
+	@command -v python3 >/dev/null || workbench/host/setup base $(sort $(needs.$@))
 	@set -f; exec workbench/wb check $(if $(filter check-full,$@),--full) $(if $(WB_BASE),--base) $(if $(WB_AGAIN),--again) \
 		$(if $(WB_ACCEPT),--accept) $$WB_T
 
@@ -121,12 +121,12 @@ bench: base-tree
 lint: base-tree
 	@workbench/wb lint
 
+bisect: base-tree
+	@workbench/wb prefixes
+
 mbox: tree
 	@exec workbench/wb series export $(if $(WB_TOPIC),--topic "$$WB_TOPIC") $(if $(WB_SIGNOFF),--signoff "$$WB_SIGNOFF")
 	@exec workbench/wb series prove-mbox $(if $(WB_TOPIC),--topic "$$WB_TOPIC")
-
-bisect: base-tree
-	@workbench/wb prefixes
 
 clean:
 	@workbench/host/clean $(if $(WB_ALL),--all)

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """A source becomes a commit: unpacked beside, put into git so that the commit depends on the source alone."""
 
+import contextlib
 import hashlib
 import os
 import shutil
 from dataclasses import dataclass
 
 from base import request as requests
-from lib import console, paths, process
+from lib import console, files, paths, process
 from lib.errors import CommandError
 from lib.git import Git
 
@@ -62,10 +63,11 @@ def logged(why, log, git, *words, env=None):
     """A git command that takes a while: its output goes to a log, and the line that matters is told."""
     done = git.run(*words, env=env, check=False)
     path = paths.LOGS / log
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(f"$ git {' '.join(str(word) for word in words)}\n".encode() + done.stdout + done.stderr)
+    with contextlib.suppress(OSError):      # a full disk takes the log as well; what it is about to say must not be lost
+        files.write(path, f"$ git {' '.join(str(word) for word in words)}\n".encode() + done.stdout + done.stderr)
     if done.returncode:
-        raise CommandError(f"{why}: {process.telling_line(path)}; full log: {path}")
+        line = process.telling_of((done.stdout + done.stderr).decode(errors="replace"))
+        raise CommandError(f"{why}: {line}; full log: {path}")
 
 
 def unpack(request, wanted, package=None):

@@ -17,8 +17,13 @@ def environment(more=None):
 
 
 def telling_line(log):
-    """The line of a log that a reader wants to see first: a full disk, the first error, else the last line."""
-    lines = Path(log).read_text(errors="replace").splitlines()
+    """The line of a log that a reader wants to see first."""
+    return telling_of(Path(log).read_text(errors="replace"))
+
+
+def telling_of(text):
+    """The line of an output that a reader wants to see first: a full disk, the first error, else the last line."""
+    lines = text.splitlines()
     for line in lines:
         if os.strerror(errno.ENOSPC) in line:
             return line.strip()

@@ -213,7 +213,7 @@ class BaseCase(unittest.TestCase):
         """Run it; exit status and all that it printed."""
         env = {**self.env, **({"KERNEL": str(kernel)} if kernel else {})}
         done = subprocess.run(BASE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              cwd=self.folder, check=False, timeout=60)
+                              cwd=self.folder, check=False, timeout=300)
         return done.returncode, done.stdout
 
     def good(self, kernel=None):
@@ -261,11 +261,11 @@ class BaseCase(unittest.TestCase):
     def kill_at(self, words, script="", kernel=None):
         """Run `base` and kill all of it with signal 9 when it calls git with these words (after a script)."""
         reached = self.folder / "reached"
-        wrapper = self.wrap("git", f'case "$*" in *"{words}"*) {script or ":"}; : >{reached}; sleep 60; exit 1 ;; esac')
+        wrapper = self.wrap("git", f'case "$*" in *"{words}"*) {script or ":"}; : >{reached}; sleep 600; exit 1 ;; esac')
         env = {**self.env, **({"KERNEL": str(kernel)} if kernel else {})}
         with subprocess.Popen(BASE, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               start_new_session=True) as running:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while not reached.exists() and time.monotonic() < deadline and running.poll() is None:
                 time.sleep(0.02)
             os.killpg(running.pid, signal.SIGKILL)
@@ -542,7 +542,7 @@ class UpdateTests(ArchiveCase):
             self.debs[self.NEW] = self.deb(self.NEW, "7.3.5", lines)
             self.fill(self.PINNED, self.NEW, sid=[self.PINNED, self.NEW])
         done = subprocess.run([*BASE, "--update"], env={**self.env, "FORCE": force}, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, text=True, cwd=self.folder, check=False, timeout=60)
+                              stderr=subprocess.STDOUT, text=True, cwd=self.folder, check=False, timeout=300)
         return done.returncode, done.stdout
 
     def locked(self):
@@ -853,6 +853,17 @@ class OwnSourceTests(BaseCase):
             self.assertIn(says, text)
             wrapper.unlink()
 
+    def test_log_that_cannot_be_written(self):
+        """A full disk takes the log as well; what was to be said is said all the same."""
+        self.build.mkdir()
+        (self.build / "logs").mkdir()
+        (self.build / "logs/base-import.log").mkdir()
+        tree = write_kernel(self.folder / "own")
+        self.wrap("git", 'case "$*" in *"add --all"*) echo "fatal: No space left on device" >&2; exit 1 ;; esac')
+        status, text = self.base(tree)
+        self.assertEqual(status, 1)
+        self.assertRegex(text, r"error: importing into git: fatal: No space left on device; full log: .*\n$")
+
     def test_language_does_not_count(self):
         """The programs that we read are run in English, also git."""
         self.env.update({"LANGUAGE": "de", "LC_ALL": "de_DE.UTF-8"})
@@ -880,7 +891,7 @@ class OwnSourceTests(BaseCase):
         env = {**self.env, "KERNEL": str(tree)}
         running = [subprocess.Popen(BASE, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                    for _ in range(2)]
-        texts = [process.communicate(timeout=30)[0] for process in running]
+        texts = [process.communicate(timeout=300)[0] for process in running]
         self.assertEqual([process.returncode for process in running], [0, 0], texts)
         self.assertEqual(sum("importing" in text for text in texts), 1, texts)
         self.assert_base("own", "7.3.4", "directory")

@@ -67,7 +67,7 @@ class SetupTests(unittest.TestCase):
     def setup_command(self, *words):
         """Run it; exit status and all that it printed."""
         done = subprocess.run([SETUP, *words], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              text=True, check=False, timeout=30)
+                              text=True, check=False, timeout=300)
         return done.returncode, done.stdout
 
     def calls(self):
@@ -267,11 +267,11 @@ esac""")
         self.become_root()
         (self.folder / "lists").write_text("")
         self.command("apt-cache", 'echo "  Candidate: 1"')
-        self.command("apt-get", ": >{folder}/reached; exec sleep 20")
+        self.command("apt-get", ": >{folder}/reached; exec sleep 600")
         self.table("one toy toy")
         with subprocess.Popen([SETUP, "one"], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               start_new_session=True) as running:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 120
             while not (self.folder / "reached").exists() and time.monotonic() < deadline:
                 time.sleep(0.02)
             os.killpg(running.pid, signal.SIGINT)

@@ -4,8 +4,6 @@
 import collections
 import subprocess
 
-import subprocess
-
 from check import rules, static
 from kernel import source
 from lib import paths

@@ -14,10 +14,9 @@ import warnings
 
 from lib import paths, process
 from lib.cases import Case
-from lib.git import Git
+from lib.git import listed
 
 PYTHON = re.compile(rb"#!.*\bpython3?\b")
-GENERATED = {"build", ".git", "__pycache__"}
 BIG = 1 << 20
 
 # Hosts of package registries, in parts, so that this file names none. Where Debian's packages come from is the machine's
@@ -30,13 +29,9 @@ REGISTRY = re.compile(r"(?<![@\w.-])(?:[\w-]+\.)*(?:" + "|".join(
 
 
 def repository_files():
-    """The files of the repository, also new ones; of a release, which has no .git, all but what is generated."""
-    if (paths.TOP / ".git").exists():
-        names = Git(paths.TOP).out("ls-files", "-z", "--cached", "--others", "--exclude-standard").decode().split("\0")
-        found = [paths.TOP / name for name in names if name]
-    else:
-        found = [path for path in paths.TOP.rglob("*") if not GENERATED & set(path.relative_to(paths.TOP).parts)]
-    return sorted({path for path in found if path.is_file() and path.stat().st_size < BIG})
+    """The files of the repository, also new ones, but for large ones, which are no source."""
+    found = [paths.TOP / name for name in listed(paths.TOP)]
+    return [path for path in found if path.is_file() and path.stat().st_size < BIG]
 
 
 def named(path):

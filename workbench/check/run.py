@@ -24,7 +24,7 @@ import traceback
 
 from check import host, ktap
 from guest import qemu
-from kernel import source
+from kernel import prefixes, source
 from kernel.build import Kernel, base_tree
 from lib import console, git, paths, process
 from lib.cases import Case
@@ -213,6 +213,8 @@ def main(words):
             console.die("another check is running in this repository")
         source.pin()
         qemu.prepare(kselftests=True)
+        if args.again and any(suite.name == "bisect" for suite in suites):
+            prefixes.forget()
         progress = Progress(not args.names and not args.base, args.again)
         everything = run_all(suites, progress, args.base)
     count = collections.Counter(case.status for _, case in everything)

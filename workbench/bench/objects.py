@@ -3,6 +3,7 @@
 
 import bisect
 import difflib
+import hashlib
 import re
 
 from lib import process
@@ -84,16 +85,29 @@ def disassembled(kernel, name):
     return functions(process.out(["objdump", "-dr", "--no-show-raw-insn", kernel.objects / name]))
 
 
+def code_figures(spec, kernel):
+    """{function: {"count": instructions, "code": hash}} of a kernel, for the [[function]] tables of rows.toml."""
+    found = {}
+    for entry in spec:
+        there = disassembled(kernel, entry["object"])
+        found |= {name: {"count": count(there[name]), "code": code_hash(there[name])} for name in entry["names"] if name in there}
+    return found
+
+
+def code_hash(lines):
+    """What the same code has in common, wherever it stands: see functions()."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:24]
+
+
 def instruction_counts(spec, base, ours):
-    """[(function, count in base or None, count in ours or None, same code)] for the [[function]] tables of rows.toml."""
+    """[(function, count in base or None, count in ours or None, same code)] from what code_figures() says of both."""
     rows = []
     for entry in spec:
-        before, now = disassembled(base, entry["object"]), disassembled(ours, entry["object"])
         for name in entry["names"]:
-            if name not in before and name not in now:
+            if name not in base and name not in ours:
                 raise ValueError(f"{entry['object']} has no function {name} in either kernel: see rows.toml")
-            counts = [count(side[name]) if name in side else None for side in (before, now)]
-            rows.append((name, *counts, before.get(name) == now.get(name)))
+            before, now = base.get(name, {}), ours.get(name, {})
+            rows.append((name, before.get("count"), now.get("count"), before.get("code") == now.get("code")))
     return rows
 
 

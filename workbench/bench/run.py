@@ -4,6 +4,7 @@
 wb bench [NAME ...]             all rows, or some: by id, group or boot, or `static`; table, raw data and plots: build/bench/
 wb bench --short                what `make check` runs: one boot of each kind, the short rows
 wb bench --ours                 without the base, while something is being written: no ratios, absolute bounds alone
+wb bench --record               the base's figures for --short, to base.toml: `make check` then needs no kernel of the base
 wb bench --diff FUNCTION        a function's disassembly in both kernels; rows.toml names the objects
 """
 
@@ -16,7 +17,7 @@ import shlex
 import shutil
 import sys
 
-from bench import figures, objects, plot
+from bench import figures, objects, plot, record
 from bench.figures import Row
 from guest import qemu
 from kernel import source
@@ -65,13 +66,18 @@ def build_programs():
     return program
 
 
+def boot_of(name, spec, image, commands, symbols, binaries=None):
+    """A boot that runs commands."""
+    return qemu.Boot(kernel=image, name=name, machine=spec["machine"], append=spec.get("append", ""),
+                     jobs=("bench",), files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
+                     binaries=binaries or {}, icount=spec.get("icount", False),
+                     taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, timeout=900)
+
+
 def boot_once(name, spec, side, image, run, commands, symbols):
     """One boot of one kernel: {command: its output} and what went wrong. Runs in a process of its own."""
     modules = {path.name: path for path in sorted((OUT / side).glob("bench_*.ko"))}
-    boot = qemu.Boot(kernel=image, name=f"bench-{name}-{side}-{run}", machine=spec["machine"], append=spec.get("append", ""),
-                       jobs=("bench",), files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
-                       binaries={**modules, "bench-user": OUT / "bench-user"}, icount=spec.get("icount", False),
-                       taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, timeout=900)
+    boot = boot_of(f"bench-{name}-{side}-{run}", spec, image, commands, symbols, {**modules, "bench-user": OUT / "bench-user"})
     outcome = qemu.run(boot)
     outputs = {command: outcome.text(f"bench/{number}") for number, command in enumerate(commands, 1)}
     return outputs, [f"{boot.name}: {problem} (log {outcome.console})" for problem in outcome.problems]
@@ -83,14 +89,14 @@ def commands_for(rows, boot, side):
     return list(dict.fromkeys(wanted))
 
 
-def boot_all(table, rows, images, short):
+def boot_all(table, rows, images, once):
     """Every boot that the rows need: {(boot, side, run): {command: output}}, and the problems.
 
     Where instructions are counted both sides run at once: load does not move them. What is timed runs alone.
     """
     results, problems = {}, []
     for name, spec in table["boot"].items():
-        runs = 1 if short else COUNTED_RUNS if spec.get("icount") else TIMED_RUNS
+        runs = 1 if once else COUNTED_RUNS if spec.get("icount") else TIMED_RUNS
         jobs = [(side, run) for run in range(runs) for side in images if commands_for(rows, name, side)]
         if not jobs:
             continue
@@ -105,12 +111,15 @@ def boot_all(table, rows, images, short):
     return results, problems
 
 
-def measured_rows(table, rows, results, bounds):
-    """The rows of the table from what the guests printed."""
-    found, compared = [], any(side == "base" for _, side, _ in results)
+def measured_rows(table, rows, results, bounds, recorded=None):
+    """The rows of the table from what the guests printed, and from what is recorded of the base."""
+    known = (recorded or {}).get("rows", {})
+    found, compared = [], bool(known) or any(side == "base" for _, side, _ in results)
     for row in rows:
         entry = Row(row["id"], row["text"], row["group"], row["unit"], bool(table["boot"][row["boot"]].get("icount")),
                     bound=bounds.get(row["id"], {}), allowed=row["spread"], compared=compared)
+        if row["id"] in known:
+            entry.values["base"].append(known[row["id"]])
         for (boot, side, _), outputs in results.items():
             if boot == row["boot"] and row["run"] in outputs:
                 values = figures.figures(outputs[row["run"]])
@@ -120,23 +129,27 @@ def measured_rows(table, rows, results, bounds):
     return found
 
 
-def static_rows(table, both, bounds):
-    """The rows of the table that need no boot."""
+def static_figures(table, kernel, side):
+    """What needs no boot of one kernel: {"static": {name: bytes}, "functions": {name: {count, code}}}."""
+    sizes = {f"image {kind}": size for kind, size in objects.image_sizes(kernel).items()}
+    sizes |= {f"size {name}": size for name, size in objects.structure_sizes(OUT / side).items()}
+    return {"static": sizes, "functions": objects.code_figures(table["function"], kernel)}
+
+
+def static_rows(table, base, ours, bounds):
+    """The rows of the table that need no boot, from both sides' static_figures()."""
     found = []
 
-    def add(name, text, group, unit, base, ours):
+    def add(name, text, group, unit, before, now):
         row = Row(name, text, group, unit, bound=bounds.get(name, {}))
-        row.values = {"base": [] if base is None else [base], "ours": [] if ours is None else [ours]}
+        row.values = {"base": [] if before is None else [before], "ours": [] if now is None else [now]}
         found.append(row)
 
-    images = {side: objects.image_sizes(both[side]) for side in SIDES}
-    for kind in images["base"]:
-        add(f"image {kind}", f"{kind} of the kernel", "sizes", "bytes", images["base"][kind], images["ours"][kind])
-    sizes = {side: objects.structure_sizes(OUT / side) for side in SIDES}
-    for name in sizes["ours"]:
-        add(f"size {name}", name, "sizes", "bytes" if name.startswith("struct") else "", sizes["base"].get(name),
-            sizes["ours"][name])
-    for name, before, now, same in objects.instruction_counts(table["function"], both["base"], both["ours"]):
+    for name, size in ours["static"].items():
+        kind, what = name.split(" ", 1)
+        text = f"{what} of the kernel" if kind == "image" else what
+        add(name, text, "sizes", "bytes" if kind == "image" or what.startswith("struct") else "", base["static"].get(name), size)
+    for name, before, now, same in objects.instruction_counts(table["function"], base["functions"], ours["functions"]):
         add(f"insn {name}", f"{name}(){', same code' if same else ''}", "instructions of functions", "insn", before, now)
     return found
 
@@ -168,21 +181,57 @@ def chosen(table, names, short):
             (not wanted or row["id"] == "calibrate" or {row["id"], row["group"], row["boot"]} & wanted)]
 
 
-def measure(names=(), short=False, sides=SIDES):
-    """Build, boot, and return the rows, what the guests printed, and the problems."""
+def plan(names, short):
+    """rows.toml, the rows that are asked for, and the bounds."""
     table = figures.read_rows()
     bounds = figures.read_bounds({row["id"] for row in table["row"]} | static_names(table),
                                      compiler=figures.compiler_name())
-    rows = chosen(table, names, short)
+    return table, chosen(table, names, short), bounds
+
+
+def measure(names=(), short=False, sides=SIDES, recorded=None):
+    """Build, boot, and return the rows, what the guests printed, and the problems. With figures of the base that are recorded
+    only ours is built and booted."""
+    table, rows, bounds = plan(names, short)
+    sides = ("ours",) if recorded else sides
     built = built_kernels(sides)
     build_programs()
     results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, short)
-    found = measured_rows(table, rows, results, bounds)
+    found = measured_rows(table, rows, results, bounds, recorded)
     if rows and not problems:
         proven(next(row for row in found if row.id == "calibrate"))
-    if sides == SIDES and (not names or "static" in names):
-        found += static_rows(table, built, bounds)
+    if (recorded or sides == SIDES) and (not names or "static" in names):
+        base = recorded or static_figures(table, built["base"], "base")
+        found += static_rows(table, base, static_figures(table, built["ours"], "ours"), bounds)
     return found, results, problems
+
+
+def parts_of_key(table, rows):
+    """What the base's figures for these rows depend on; see record.py."""
+    boots = [boot_of(name, spec, "kernel", commands, table["symbols"]) for name, spec in table["boot"].items()
+             if (commands := commands_for(rows, name, "base"))]
+    return record.made_of(table, rows, boots, build_programs())
+
+
+def record_base():
+    """Measure the base twice and keep its figures, if they are the same both times."""
+    table, rows, _ = plan((), True)
+    parts = parts_of_key(table, rows)
+    if parts is None:
+        console.die("the guest's root has no list of its packages, so nobody could tell what the figures depend on: wb root")
+    kernel = built_kernels(("base",))["base"]
+    results, problems = boot_all(table, rows, {"base": kernel.image()}, False)
+    if problems:
+        console.die(f"not recorded: {'; '.join(problems)}")
+    found = [row for row in measured_rows(table, rows, results, {}) if row.values["base"]]
+    proven(next(row for row in found if row.id == "calibrate"))
+    unsteady = [row.id for row in found if len(row.values["base"]) < COUNTED_RUNS or (row.spread() or 0) > row.allowed]
+    missing = {row["id"] for row in rows if row.get("only", "base") == "base"} - {row.id for row in found}
+    if unsteady or missing:
+        console.die(f"not recorded: no figure that repeats for {' '.join(sorted({*unsteady, *missing}))}")
+    static = static_figures(table, kernel, "base")
+    record.keep(parts, {row.id: row.value("base") for row in found}, static["static"], static["functions"])
+    console.say(f"{len(found)} figures of the base: {record.FILE}")
 
 
 def keep(rows, results, lines):
@@ -213,8 +262,9 @@ def heading():
 
 def short_cases():
     """What `make check` has of the benchmark: each short row and static figure that has a bound, one boot of each kind."""
+    table, wanted, _ = plan((), True)
     with alone():
-        rows, results, problems = measure(short=True)
+        rows, results, problems = measure(short=True, recorded=record.find(parts_of_key(table, wanted)))
         keep(rows, results, figures.table(rows))
     cases = [Case("boots", "failed" if problems else "passed", "; ".join(problems))]
     for row in rows:
@@ -241,6 +291,7 @@ def main(words):
     parser.add_argument("names", nargs="*")
     parser.add_argument("--short", action="store_true")
     parser.add_argument("--ours", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("--diff", metavar="FUNCTION")
     args = parser.parse_args(words)
     source.pin(own=True)
@@ -249,7 +300,7 @@ def main(words):
         return 0
     qemu.prepare()
     with alone():
-        return measure_and_show(args)
+        return record_base() if args.record else measure_and_show(args)
 
 
 def alone():

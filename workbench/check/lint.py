@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The fast static checks: the series' rules, the round trip, checkpatch, kernel-doc, shellcheck, the fragments."""
+"""The fast static checks: the series' rules, the round trip, our own sources, checkpatch, kernel-doc, shellcheck."""
 
 import collections
 import subprocess
-import sys
 
-from check import static
+from check import rules, static
 from kernel import source
 from lib import paths
 from lib.cases import Case
@@ -21,11 +20,10 @@ def command(name, words):
 def everything():
     """All of it."""
     series = [paths.WORKBENCH / "wb", "series"]
-    scripts = sorted(str(path) for path in paths.WORKBENCH.rglob("*.py"))
     return [
         command("series format, claims and orphans", [*series, "check"]),
         command("round trip", [*series, "round-trip"]),
-        command("python compiles", [sys.executable, "-m", "py_compile", *scripts]),
+        *rules.everything(),
         *static.shellcheck(),
         *static.checkpatch(),
         *static.kernel_doc(),

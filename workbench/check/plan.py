@@ -38,7 +38,7 @@ import difflib
 import tomllib
 
 from bench import run as bench
-from check import host, kunit_py, lint, programs, promised, reads, static
+from check import builds, host, kunit_py, lint, objects, programs, promised, reads, static
 from check.suite import Suite
 from kernel import prefixes
 from lib import paths
@@ -60,11 +60,17 @@ def host_checks():
         Suite("mbox", "workbench", host.mbox, needs=("mbox",), reads=reads.mbox),
         Suite("static", "workbench", static.sparse_and_warnings, needs=("kernel", "lint"), builds=True,
               reads=reads.static, promised=promised.static),
-        Suite("off", "workbench", host.object_code, needs=("kernel",), builds=True,
+        Suite("off", "workbench", objects.everything_off, needs=("kernel",), builds=True,
               reads=reads.off, promised=promised.off),
+        Suite("modules", "workbench", builds.modules, needs=("kernel",), builds=True, reads=reads.modules,
+              promised=promised.modules),
         Suite("bench", "workbench", bench.short_cases, needs=("kernel", "guest"), builds=True, reads=reads.bench),
         Suite("bisect", "series", prefixes.every_prefix, full=True, needs=("kernel",), builds=True, reads=reads.bisect,
               promised=promised.bisect),
+        Suite("options", "series", builds.each_off, full=True, needs=("kernel",), builds=True, reads=reads.modules,
+              promised=promised.options),
+        Suite("compilers", "series", builds.other_compilers, full=True, needs=("kernel", "check-full"), builds=True,
+              reads=reads.modules),
         Suite("arches", "series", host.other_architectures, full=True, needs=("kernel", "check-full"), builds=True,
               reads=reads.arches, promised=promised.arches),
     ]

@@ -9,6 +9,7 @@ may not skip unless it says why.
 import re
 
 from kernel import prefixes, source
+from kernel.build import requested, switches
 
 
 def subjects():
@@ -37,6 +38,17 @@ def static():
 def off():
     """What an allocation or a free runs through, at least."""
     return [f"object code mm/{name}.o" for name in ("page_alloc", "slub", "memory", "vmscan", "mempolicy")]
+
+
+def modules():
+    """Each tristate of the series."""
+    return [f"{option}=m" for option, kind in switches().items() if kind == "tristate"]
+
+
+def options():
+    """Each option of the series that the default asks for."""
+    asked = requested("default")
+    return [f"links without {option}" for option in switches() if asked.get(option, "n") != "n"]
 
 
 def bisect():

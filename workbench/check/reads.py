@@ -50,8 +50,14 @@ def static(inputs):
 def off(inputs):
     """Object code with every option off."""
     builds(inputs)
-    inputs.code("check/host.py", "check/static.py", "bench/objects.py")
+    inputs.code("check/objects.py", "check/static.py", "bench/objects.py")
     inputs.tools("objdump")
+
+
+def modules(inputs):
+    """The default's kernel with other values of the series' options."""
+    builds(inputs)
+    inputs.code("check/builds.py", "check/compilers.py", "check/static.py")
 
 
 def bench(inputs):

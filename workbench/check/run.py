@@ -20,7 +20,7 @@ from check.expected import Expected
 from check.schedule import Schedule
 from check.suite import Result, Suite
 from guest import qemu
-from kernel import source
+from kernel import prefixes, source
 from lib import console, files, lock, paths, stop
 from lib.cases import Case
 from lib.errors import CommandError
@@ -121,6 +121,8 @@ def check(args, everything, suites, expected):
     """Prepare, run, count."""
     with lock.held(report.RECORD / "lock", "checks this repository; wait for its end", wait=False):
         prepare(suites)
+        if args.again and any(suite.name == "bisect" for suite in suites):
+            prefixes.forget()
         known = cache.Cache(report.RECORD / "passed", use=not (args.names or args.again or args.base),
                             keep=not args.base)
         runner = Runner(boots.Kernels(args.base), known, None if args.accept else expected)

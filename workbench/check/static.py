@@ -7,7 +7,6 @@ Each returns a list of cases. A check that could not run is a failure, never a p
 import collections
 import concurrent.futures
 import hashlib
-import json
 import os
 import re
 import subprocess
@@ -178,13 +177,13 @@ def sparse_sees():
                 "" if seen else f"it said: {(done.stdout + done.stderr).strip() or 'nothing'}")
 
 
-def compiled_with_remarks(kernel, objects):
-    """Compile objects anew with W=1 and sparse; the compiler's and sparse's lines, and the files that sparse checked."""
+def compiled_with_remarks(kernel, objects, words):
+    """Compile objects anew with W=1 and further words; the tools' lines, and the files that sparse checked."""
     with kernel.locked():
-        return compile_locked(kernel, objects)
+        return compile_locked(kernel, objects, words)
 
 
-def compile_locked(kernel, objects):
+def compile_locked(kernel, objects, more):
     """The same, under the object tree's lock."""
     kernel.configure()
     for name in objects:
@@ -192,7 +191,7 @@ def compile_locked(kernel, objects):
     log = paths.LOGS / f"static-{kernel.label}.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with open(log, "w", encoding="utf-8") as sink:
-        words = kernel.make(f"-j{os.cpu_count()}", "W=1", *SPARSE, *objects)
+        words = kernel.make(f"-j{os.cpu_count()}", "W=1", *more, *objects)
         done = subprocess.run(words, stdout=sink, stderr=subprocess.STDOUT, check=False,
                               env=process.environment(kernel.environment()))
     text = log.read_text(errors="replace")
@@ -217,31 +216,58 @@ def built_sources(kernel):
     return [name for name, option in needed.items() if not option], [pair for pair in needed.items() if pair[1]]
 
 
-def sparse_and_warnings(config="default"):
-    """W=1 and sparse on every touched C file that the configuration builds: new lines against the base only."""
-    cases = [sparse_sees()]
-    ours = Kernel(config, label=f"{config}-static")
-    sources, left_out = built_sources(ours)
-    cases += [Case(f"W=1 and sparse {name}", "skipped", f"needs {option}") for name, option in left_out]
+def sparse_and_warnings(configs=("default", "debug")):
+    """W=1 and sparse on every touched C file: with the first configuration that builds it. New lines against the base only."""
+    cases, done, left_out = [sparse_sees()], [], {}
+    for config in configs:
+        ours = Kernel(config, label=f"{config}-static")
+        sources, missing = built_sources(ours)
+        left_out.update(missing)
+        fresh = [name for name in sources if name not in done]
+        if fresh:
+            base = Kernel(config, base=True, label=f"{config}-static-base")
+            cases += new_remarks(ours, base, fresh, "W=1 and sparse", SPARSE)
+        done += fresh
+    if not done:
+        cases.append(Case("W=1 and sparse", "failed", "no touched file is built"))
+    return cases + [Case(f"W=1 and sparse {name}", "skipped", f"needs {option}") for name, option in left_out.items()
+                    if name not in done]
+
+
+def new_remarks(ours, base, sources, what, words):
+    """A case for each source: W=1 and more words say nothing of it that they do not say of the base's.
+
+    The base compiles what has remarks, if it has that file; everything if a remark is on a file that many include.
+    """
     objects = [str(Path(name).with_suffix(".o")) for name in sources]
-    known = [name for name, path in zip(objects, sources)
-             if not pinned.git().run("cat-file", "-e", f"{pinned.base()}:{path}", check=False).returncode]
-    base_tree()
-    _, before, _, _ = compiled_with_remarks(Kernel(config, base=True, label=f"{config}-static-base"), known)
-    status, now, checked, log = compiled_with_remarks(ours, objects)
+    status, now, checked, log = compiled_with_remarks(ours, objects, words)
     if status:
-        return [*cases, Case("W=1 build", "failed", f"{process.telling_line(log)} (log {log})")]
-    fresh = new_lines(strip(now, paths.SOURCE), strip(before, paths.BASE_SOURCE))
-    fresh = [line for line in fresh if not known_noise(line)]
+        return [Case(f"{what}: build", "failed", f"{process.telling_line(log)} (log {log})")]
+    now = [line for line in strip(now, paths.SOURCE).splitlines() if not known_noise(line)]
+    shared = any(not any(name in line for name in sources) for line in now)
+    noisy = [name for name in sources if in_base(name) and (shared or any(name in line for line in now))]
+    before = ""
+    if noisy:
+        base_tree()
+        status, before, _, base_log = compiled_with_remarks(base, [str(Path(name).with_suffix(".o")) for name in noisy], words)
+        if status:
+            return [Case(f"{what}: build of the base", "failed", f"{process.telling_line(base_log)} (log {base_log})")]
+    fresh = new_lines("\n".join(now), strip(before, paths.BASE_SOURCE))
+    cases = []
     for name in sources:
         lines = [line for line in fresh if name in line]
         fresh = [line for line in fresh if line not in lines]
-        cases.append(Case(f"W=1 and sparse {name}", "failed" if lines else "passed", "; ".join(lines)[:600]))
-        if name not in checked:
+        cases.append(Case(f"{what} {name}", "failed" if lines else "passed", "; ".join(lines)[:600]))
+        if words == SPARSE and name not in checked:
             cases.append(Case(f"sparse ran on {name}", "failed", f"the build does not say CHECK {name} (log {log})"))
     if fresh:
-        cases.append(Case("W=1 and sparse, other files", "failed", "; ".join(fresh)[:600]))
+        cases.append(Case(f"{what}, other files", "failed", "; ".join(fresh)[:600]))
     return cases
+
+
+def in_base(name):
+    """Whether the base has a file."""
+    return not pinned.git().run("cat-file", "-e", f"{pinned.base()}:{name}", check=False).returncode
 
 
 def known_noise(line):

@@ -15,6 +15,7 @@ import fcntl
 import hashlib
 import os
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -25,6 +26,7 @@ from lib.git import Git
 
 CONFIGS = paths.WORKBENCH / "kernel" / "configs"
 FRAGMENTS = paths.WORKBENCH / "kernel" / "fragments"
+SEED = ".workbench-made-of"
 
 
 def fragments(name):
@@ -90,22 +92,25 @@ def present(dot_config):
 
 
 class Kernel:
-    """One object tree: its source, its directory and how make is called for it."""
+    """One object tree: its source, its directory and how make is called for it.
 
-    def __init__(self, name, base=False, label=None, source=None):
-        self.name = name
+    `changes` are options that differ from the configuration's; `compiler` is another one than the architecture's gcc, and
+    `enter` what runs a command where that compiler is.
+    """
+
+    def __init__(self, name, base=False, label=None, source=None, changes=None, compiler=None, enter=()):
+        self.name, self.changes, self.enter = name, changes or {}, list(enter)
         self.label = label or (f"{name}-base" if base else name)
         self.source = source or (paths.BASE_SOURCE if base else paths.SOURCE)
         self.objects = paths.BUILD / "kernel" / self.label
         self.arch = setting(name, "arch", "x86_64")
         self.cross = setting(name, "cross", "")
+        self.compiler = compiler or f"{self.cross}gcc"
 
     def make(self, *words):
         """The make command for this tree; fixed build identity, so that ccache and comparisons work."""
-        compiler = f"{self.cross}gcc"
-        if shutil.which("ccache"):
-            compiler = f"ccache {compiler}"
-        return ["make", "-C", str(self.source), f"O={self.objects}", f"ARCH={self.arch}", f"CROSS_COMPILE={self.cross}",
+        compiler = f"ccache {self.compiler}" if shutil.which("ccache") else self.compiler
+        return [*self.enter, "make", "-C", str(self.source), f"O={self.objects}", f"ARCH={self.arch}", f"CROSS_COMPILE={self.cross}",
                 f"CC={compiler}", "KBUILD_BUILD_TIMESTAMP=2026-01-01", "KBUILD_BUILD_USER=series",
                 "KBUILD_BUILD_HOST=workbench", "KBUILD_BUILD_VERSION=1", "LOCALVERSION=", *words]
 
@@ -120,7 +125,7 @@ class Kernel:
 
     def options(self):
         """What this tree asks for. The base, and the commits of the series but the last, do not have all its options."""
-        wanted = requested(self.name)
+        wanted = {**requested(self.name), **self.changes}
         if self.source == paths.SOURCE:
             return wanted
         unknown = series_options() - known_options(self.source)
@@ -135,6 +140,8 @@ class Kernel:
         key = hashlib.sha256((text + kconfig + self.arch).encode()).hexdigest()
         if not (dot_config.exists() and stamp.exists() and stamp.read_text() == key):
             self.objects.mkdir(parents=True, exist_ok=True)
+            if not dot_config.exists():
+                self.seed()
             (self.objects / "requested.config").write_text(text)
             before = dot_config.read_bytes() if dot_config.exists() else None
             stat = dot_config.stat() if before is not None else None
@@ -143,10 +150,30 @@ class Kernel:
             if before == dot_config.read_bytes():
                 os.utime(dot_config, ns=(stat.st_atime_ns, stat.st_mtime_ns))
             stamp.write_text(key)
+            (self.objects / SEED).write_text(self.made_of())
         lost = self.lost(wanted, present(dot_config))
         if lost:
             stamp.unlink()
             console.die(f"configuration {self.label}: asked for but not set: {' '.join(lost)}", dot_config)
+
+    def made_of(self):
+        """What object trees have to have in common, so that a copy of one is a start for another."""
+        return f"{self.source}\n{self.arch}\n{self.compiler}\n{shlex.join(map(str, self.enter))}\n"
+
+    def seed(self):
+        """Begin a new object tree as a copy of one of the same source and compiler that nobody builds; a whole kernel first.
+
+        make then makes what the difference of the configurations touches, and has its own tools already.
+        """
+        alike = [marker.parent for marker in self.objects.parent.glob(f"[!.]*/{SEED}") if marker.read_text() == self.made_of()]
+        for other in sorted(alike, key=lambda folder: (not (folder / "vmlinux").exists(), folder.name != self.name)):
+            with open(other / ".workbench-lock", "a", encoding="utf-8") as lock:
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    continue
+                copy_objects(other, self.objects)
+            return
 
     def lost(self, wanted, have):
         """What was asked for and is not there. A commit of the series but the last may have options of ours that no
@@ -192,6 +219,25 @@ class Kernel:
             self.arch, f"arch/{self.arch}/boot/Image")
 
 
+def copy_objects(other, target):
+    """Fill an object tree from another, with its times, and give it its own path where make's notes have it: those on the
+    kernel's tools. .config comes last: a copy without it was interrupted, and is made again."""
+    beside = target.parent / f".{target.name}.seed"
+    shutil.rmtree(beside, ignore_errors=True)
+    subprocess.run(["cp", "-a", "--reflink=auto", other, beside], check=True)
+    old, new = f"{other}/".encode(), f"{target}/".encode()
+    for note in [*beside.glob("tools/**/.*.cmd"), *beside.glob("tools/**/.*.d")]:
+        if old in (text := note.read_bytes()):
+            note.write_bytes(text.replace(old, new))
+    for entry in sorted(beside.iterdir(), key=lambda path: path.name == ".config"):
+        if entry.name not in (".workbench-lock", ".workbench-config"):
+            place = target / entry.name
+            if place.is_dir() and not place.is_symlink():
+                shutil.rmtree(place)
+            os.replace(entry, place)
+    shutil.rmtree(beside)
+
+
 def new_options():
     """The options that the series adds and that can be turned off."""
     return sorted(some(settable_options(series_options())))
@@ -217,11 +263,22 @@ def known_options(tree, *commit):
 
 def settable_options(options):
     """Those of the options that have a prompt; the others are what the options that select them make of them."""
+    return options & set(prompted_options())
+
+
+def switches():
+    """The series' options that have a prompt and are on or off: option -> bool or tristate."""
+    ours = series_options()
+    return {option: kind for option, kind in prompted_options().items() if option in ours and kind in ("bool", "tristate")}
+
+
+def prompted_options():
+    """Option -> its type, or `prompt`, for each option of the series' tree that has a prompt."""
     lines = source.git().text("grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
                               source.commit(), "--", "*Kconfig*").splitlines()
     pairs = zip(lines, lines[1:])
-    found = {f"CONFIG_{line.split()[1]}" for line, following in pairs if "config " in line and '"' in following}
-    return options & found
+    return {f"CONFIG_{line.split()[1]}": following.split()[0] for line, following in pairs
+            if "config " in line and '"' in following}
 
 
 def run_counted(words, log, env, label, quiet):

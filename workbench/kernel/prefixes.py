@@ -1,9 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build every prefix of the series: the touched directories at each commit with the options on and off, the whole
-kernel at the end of each topic. Results are kept by tree id, so that a commit that did not change is not built again."""
+kernel at the end of each topic. Results are kept by tree, options, compiler and goals, so that a commit that did not change
+is not built again: wb prefixes [--again], which forgets them."""
+
+import argparse
+import hashlib
+import json
 
 from kernel import source
-from kernel.build import Kernel
+from kernel.build import Kernel, requested
 from lib import console, files, lock, paths, process
 from lib.cases import Case
 from lib.errors import CommandError
@@ -30,6 +35,18 @@ def directories():
     return sorted(name for name in found if not any(name != other and name.startswith(other) for other in found)) or ["mm/"]
 
 
+def made_with(config, goals):
+    """What a result depends on beside the tree: all options that are asked for, the compiler and what is built."""
+    compiler = process.out([Kernel(config).compiler, "--version"]).splitlines()[0]
+    asked = json.dumps([sorted(requested(config).items()), compiler, goals])
+    return f"{config} {hashlib.sha256(asked.encode()).hexdigest()[:24]}"
+
+
+def forget():
+    """Build all of them anew."""
+    KNOWN.unlink(missing_ok=True)
+
+
 def every_prefix():
     """A case for each commit and config."""
     with lock.held(f"{TREE}.lock", f"builds prefixes in {TREE}"):
@@ -40,13 +57,14 @@ def every_prefix_locked():
     """The same, while nobody else moves the tree."""
     known = files.read_json(KNOWN, {})
     commits, goals, cases = prefixes(), directories(), []
+    how = {(config, ends): made_with(config, [] if ends else goals) for config in ("default", "off") for ends in (False, True)}
     for number, (commit, topic, subject) in enumerate(commits):
         ends = number + 1 == len(commits) or commits[number + 1][1] != topic
         tree = source.git().tree(commit)
         for config in ("default", "off"):
-            key = f"{tree} {config} {'all' if ends else ' '.join(goals)}"
+            this = f"{tree} {how[config, ends]}"
             name = f"builds with {config}: {subject}"
-            if key not in known:
+            if this not in known:
                 console.say(f"bisect {number + 1}/{len(commits)} {config}: {subject}")
                 source.bring(TREE, commit)
                 try:
@@ -54,15 +72,20 @@ def every_prefix_locked():
                 except SystemExit:
                     cases.append(Case(name, "failed", f"{commit[:12]} does not build"))
                     continue
-                known[key] = subject
+                known[this] = subject
                 files.write_json(KNOWN, known)
             cases.append(Case(name, "passed"))
     return cases
 
 
-def main(_):
+def main(words):
     """Build them all, and say which fail."""
+    parser = argparse.ArgumentParser(prog="wb prefixes", description=__doc__)
+    parser.add_argument("--again", action="store_true")
+    again = parser.parse_args(words).again
     source.pin()
+    if again:
+        forget()
     cases = every_prefix()
     for case in cases:
         print(f"{case.status:7} {case.name} {case.detail}")

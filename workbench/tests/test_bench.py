@@ -4,10 +4,12 @@
 import contextlib
 import io
 import tempfile
+import tomllib
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from bench import figures, objects, run
+from bench import figures, objects, record, run
 from bench.figures import Row
 
 ROWS = """
@@ -257,6 +259,134 @@ Disassembly of section .text:
         text = OBJDUMP.format(start=10, body="pop    %rbx")
         self.assertEqual(objects.count(objects.functions(text[:text.index("0000000000000300")])["free"]), 5)
         self.assertEqual(objects.count(objects.functions(text)["free"]), 6)
+
+    def test_a_hash_stands_for_the_code(self):
+        first, moved, other = (objects.code_hash(self.functions(*words)["free"]) for words in ((10,), (20,), (10, "pop    %rbp")))
+        self.assertEqual(first, moved)
+        self.assertNotEqual(first, other)
+
+
+PARTS = {"base": "tree1", "compiler": "gcc (Debian) 12", "qemu": "QEMU 10", "config": "abc"}
+
+
+class Recorded(unittest.TestCase):
+    """The base's figures are taken from the file only if everything they depend on is the same."""
+
+    TABLE = {"boot": {"plain": {"machine": "bench", "icount": True}}, "symbols": [],
+             "function": [{"object": "a.o", "names": ["f", "g"]}],
+             "row": [{"id": "calibrate", "text": "t", "group": "g", "unit": "insn", "boot": "plain", "run": "loop c", "figure": "c",
+                      "short": True, "spread": 0.01},
+                     {"id": "pair", "text": "t", "group": "g", "unit": "insn", "boot": "plain", "run": "loop p", "figure": "p",
+                      "short": True, "spread": 0.01}]}
+    BASE = {"static": {"image text": 1000, "size struct page": 64}, "functions": {"f": {"count": 7, "code": "x"}}}
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.file = Path(folder.name) / "base.toml"
+        self.said = []
+        for patch in (mock.patch.object(record, "FILE", self.file), mock.patch.object(record.console, "say", self.said.append)):
+            patch.start()
+            self.addCleanup(patch.stop)
+
+    def kept(self, **changes):
+        record.keep({**PARTS, **changes}, {"calibrate": 2.0, "pair": 759.5}, **self.BASE)
+        return record.find({**PARTS, **changes})
+
+    def test_what_was_kept_is_found(self):
+        entry = self.kept()
+        self.assertEqual((entry["rows"], entry["static"], entry["functions"]),
+                         ({"calibrate": 2.0, "pair": 759.5}, self.BASE["static"], self.BASE["functions"]))
+        self.assertEqual(self.said, [])
+
+    def test_any_other_part_is_another_base(self):
+        self.kept()
+        for name in PARTS:
+            self.assertIsNone(record.find({**PARTS, name: "other"}), name)
+            self.assertIn(f"({name})", self.said[-1])
+        self.assertIsNone(record.find(None))
+
+    def test_an_edited_entry_is_not_used(self):
+        self.kept()
+        self.file.write_text(self.file.read_text().replace("QEMU 10", "QEMU 11"))
+        self.assertIsNone(record.find(PARTS))
+        self.assertIsNone(record.find({**PARTS, "qemu": "QEMU 11"}))
+        self.assertIn("an edited entry", self.said[-1])
+
+    def test_two_compilers_stand_side_by_side_and_old_bases_go(self):
+        self.kept()
+        self.kept(compiler="gcc (Debian) 14")
+        self.assertEqual(len(record.entries()), 2)
+        self.kept(config="new")
+        self.assertEqual([entry["made_of"]["config"] for entry in record.entries()], ["new", "abc"])
+        self.kept(base="tree2")
+        self.assertEqual([entry["made_of"]["base"] for entry in record.entries()], ["tree2"])
+
+    def test_strings_survive(self):
+        self.assertIsNotNone(self.kept(compiler='gcc "12"\\x é'))
+        tomllib.loads(self.file.read_text())
+
+    def test_recorded_figures_are_compared(self):
+        results = {("plain", "ours", 0): {"loop c": "F c 2\n", "loop p": "F p 760\n"}}
+        bounds = {"pair": {"ratio": 1.0}}
+        pair = run.measured_rows(self.TABLE, self.TABLE["row"], results, bounds, self.kept())[1]
+        self.assertEqual(pair.values, {"base": [759.5], "ours": [760]})
+        self.assertEqual(pair.verdict()[0], "failed")
+        lost = {**self.kept(), "rows": {"calibrate": 2.0}}
+        self.assertEqual(run.measured_rows(self.TABLE, self.TABLE["row"], results, bounds, lost)[1].verdict()[0], "failed")
+
+    def test_static_figures_are_compared(self):
+        ours = {"static": {"image text": 1001, "size struct page": 64},
+                "functions": {"f": {"count": 7, "code": "y"}, "g": {"count": 3, "code": "z"}}}
+        rows = {row.id: row for row in run.static_rows(self.TABLE, self.kept(), ours, {"image text": {"ratio": 1.0}})}
+        self.assertEqual(rows["image text"].verdict()[0], "failed")
+        self.assertEqual(rows["size struct page"].ratio(), 1.0)
+        self.assertNotIn("same code", rows["insn f"].text)
+        self.assertEqual(rows["insn g"].values, {"base": [], "ours": [3]})
+        ours["functions"]["f"]["code"] = "x"
+        self.assertIn("same code", {row.id: row for row in run.static_rows(self.TABLE, self.kept(), ours, {})}["insn f"].text)
+
+    def measured(self, recorded):
+        """The sides that are built and booted."""
+        built, booted = [], []
+        both = {**self.BASE, "functions": {name: {"count": 7, "code": "x"} for name in "fg"}}
+
+        def kernels(sides):
+            built.extend(sides)
+            return {side: mock.Mock() for side in sides}
+
+        def boots(table, rows, images, once):
+            booted.extend(images)
+            return {("plain", side, 0): {"loop c": "F c 2\n", "loop p": "F p 759.5\n"} for side in images}, []
+
+        with mock.patch.multiple(run, plan=lambda *_: (self.TABLE, self.TABLE["row"], {}), built_kernels=kernels, boot_all=boots,
+                                 build_programs=mock.Mock(), static_figures=lambda *_: both):
+            rows, _, problems = run.measure(short=True, recorded=recorded)
+        self.assertEqual(problems, [])
+        self.assertEqual({row.id: row.ratio() for row in rows if row.id in ("pair", "image text")}, {"pair": 1.0, "image text": 1.0})
+        return built, booted
+
+    def test_with_a_record_the_base_is_neither_built_nor_booted(self):
+        self.assertEqual(self.measured(self.kept()), (["ours"], ["ours"]))
+        self.assertEqual(self.measured(None), (["base", "ours"], ["base", "ours"]))
+
+    def recording(self, first, second, problems=()):
+        results = {("plain", "base", run): {"loop c": "F c 2\n", "loop p": text} for run, text in enumerate((first, second))}
+        with mock.patch.multiple(run, plan=lambda *_: (self.TABLE, self.TABLE["row"], {}), parts_of_key=lambda *_: PARTS,
+                                 built_kernels=lambda sides: {"base": mock.Mock()}, static_figures=lambda *_: self.BASE,
+                                 boot_all=lambda *_: (results, list(problems))), contextlib.redirect_stderr(io.StringIO()):
+            run.record_base()
+
+    def test_what_repeats_is_recorded(self):
+        self.recording("F p 759\n", "F p 760\n")
+        self.assertEqual(record.find(PARTS)["rows"], {"calibrate": 2.0, "pair": 759.5})
+
+    def test_nothing_else_is(self):
+        for first, second, problems in (("F p 759\n", "F p 790\n", ()), ("F p 759\n", "", ()), ("", "", ()),
+                                        ("F p 759\n", "F p 759\n", ("panic",))):
+            with self.assertRaises(SystemExit):
+                self.recording(first, second, problems)
+            self.assertFalse(self.file.exists())
 
 
 if __name__ == "__main__":

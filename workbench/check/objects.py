@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Everything off: such a kernel is built and linked whole, and the code of its hot objects is the base's."""
+
+import difflib
+import re
+from pathlib import Path
+
+from bench import objects
+from check import static
+from kernel.build import Kernel, base_tree
+from lib import process
+from lib.cases import Case
+
+# What an allocation or a free runs through. With every option of the series off they have to be the base's.
+HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolicy.o", "mm/vmscan.o", "mm/page-writeback.o",
+       "mm/show_mem.o", "mm/util.o", "mm/khugepaged.o", "mm/memory_hotplug.o", "kernel/cgroup/cpuset.o"]
+
+# Functions that differ from the base's with every option off, because the series mends something for everybody.
+MENDED = {
+    "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered",
+                            "__add_pages": "removes the sections of a failed addition"},
+    "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
+}
+
+
+def disassembly(kernel, name):
+    """An object's code, without the file's name and the numbers in the names of local labels, which count source lines."""
+    text = process.out(["objdump", "-dr", "--no-show-raw-insn", kernel.objects / name])
+    text = re.sub(r"^.*file format.*$", "", text, flags=re.M)
+    return re.sub(r"(__UNIQUE_ID_\w+?)_\d+", r"\1", text)
+
+
+def differing_lines(name, before, now):
+    """What differs in the code of an object; of one with mended functions, what differs in any other function."""
+    if name not in MENDED:
+        pairs = [("", before.splitlines(), now.splitlines())]
+    else:
+        before, now = objects.functions(before), objects.functions(now)
+        pairs = [(f"{function}: ", before.get(function, []), now.get(function, []))
+                 for function in sorted({*before, *now}) if function.removesuffix(".cold") not in MENDED[name]]
+    return [prefix + line for prefix, old, new in pairs if old != new
+            for line in difflib.unified_diff(old, new, lineterm="", n=0) if line.startswith(("+", "-"))]
+
+
+def code_case(name, before, now):
+    """Whether an object's code is the base's, but for what is mended."""
+    differing = differing_lines(name, before, now)
+    if not differing and len(now.splitlines()) > 100:
+        mended = "".join(f", but for {function}, which {why}" for function, why in MENDED.get(name, {}).items())
+        return Case(f"object code {name}{mended}", "passed")
+    return Case(f"object code {name}", "failed", f"{len(differing)} lines differ, first: " + " | ".join(differing[2:5]))
+
+
+def built_files(kernel, sources):
+    """Whether a kernel that was built whole has an object of each source that its configuration asks for."""
+    missing = [name for name in sources if not (kernel.objects / Path(name).with_suffix(".o")).exists()]
+    if missing or not sources:
+        return Case("off compiles what the series leaves in it", "failed", f"not built: {' '.join(missing) or 'no file'}")
+    return Case("off compiles what the series leaves in it", "passed")
+
+
+def everything_off():
+    """The kernel of config off, linked, with all files of the series that stay in it; and the hot objects' code.
+
+    The base's side is twelve objects, compiled here and not kept as hashes: a difference is to be seen, not just known.
+    """
+    ours, base = Kernel("off"), Kernel("off", base=True)
+    ours.build()
+    cases = [Case("off links", "passed"), built_files(ours, static.built_sources(ours)[0])]
+    base_tree()
+    base.build(*HOT)
+    return cases + [code_case(name, disassembly(base, name), disassembly(ours, name)) for name in HOT]

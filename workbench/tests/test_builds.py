@@ -1,0 +1,272 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The checks that build: what they ask make for, and that nothing that is missing, on nevertheless or new passes."""
+
+import contextlib
+import fcntl
+import io
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+from check import builds, compilers, objects, static
+from kernel import build, prefixes
+from lib import paths
+from lib.cases import Case
+
+KCONFIG = {
+    "CONFIG_LOW": "config LOW\n\tbool \"low\"\n",
+    "CONFIG_MID": "config MID\n\tdef_bool y\n\tdepends on LOW && NUMA\n",
+    "CONFIG_HIGH": "config HIGH\n\ttristate \"high\"\n\tdepends on MID\n",
+    "CONFIG_LOWER": "config LOWER\n\tbool \"lower\" # LOW\n\tdepends on NUMA # not on LOW\n",
+}
+
+
+def statuses(cases):
+    """Name -> status."""
+    return {case.name: case.status for case in cases}
+
+
+class Folder(unittest.TestCase):
+    """Builds in a folder of their own; `asked` is what make was asked for."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.asked = []
+        self.patch(mock.patch.object(paths, "BUILD", self.folder), mock.patch.object(paths, "LOGS", self.folder / "logs"),
+                   contextlib.redirect_stderr(io.StringIO()))
+
+    def patch(self, *patches):
+        for patch in patches:
+            patch.__enter__()
+            self.addCleanup(patch.__exit__, None, None, None)
+
+    def tree(self, name, **files):
+        """An object tree that is there already."""
+        objects_ = self.folder / "kernel" / name
+        (objects_ / "tools/objtool").mkdir(parents=True)
+        (objects_ / ".config").write_text("CONFIG_A=y\n")
+        (objects_ / "vmlinux").write_text(name)
+        (objects_ / "tools/objtool/.check.o.cmd").write_text(f"cmd := gcc -o {objects_}/tools/objtool/check.o\n")
+        (objects_ / ".workbench-config").write_text("key")
+        (objects_ / build.SEED).write_text(build.Kernel("default", label=name, **files).made_of())
+        return objects_
+
+
+class Seed(Folder):
+    def seeded(self, **how):
+        kernel = build.Kernel("default", label="new", **how)
+        kernel.objects.mkdir(parents=True)
+        kernel.seed()
+        return kernel.objects
+
+    def test_a_new_tree_is_a_copy_with_its_own_path(self):
+        self.tree("default")
+        new = self.seeded()
+        self.assertEqual((new / "vmlinux").read_text(), "default")
+        self.assertIn(f"{new}/tools/objtool/check.o", (new / "tools/objtool/.check.o.cmd").read_text())
+        self.assertFalse((new / ".workbench-config").exists())
+        self.assertEqual(list(new.parent.glob(".*.seed")), [])
+
+    def test_not_of_another_compiler_or_source(self):
+        self.tree("default")
+        self.assertEqual(list(self.seeded(compiler="clang-19").iterdir()), [])
+        (self.folder / "kernel/new").rmdir()
+        self.assertEqual(list(self.seeded(source=self.folder).iterdir()), [])
+
+    def test_not_of_one_that_is_being_built(self):
+        with open(self.tree("default") / ".workbench-lock", "w", encoding="utf-8") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            self.assertEqual(list(self.seeded().iterdir()), [])
+
+    def test_an_interrupted_copy_has_no_configuration(self):
+        self.tree("default")
+        moved = []
+
+        def stop(old, new, replace=build.os.replace):
+            if len(moved) == 2:
+                raise KeyboardInterrupt
+            moved.append(new)
+            replace(old, new)
+
+        with mock.patch.object(build.os, "replace", stop), self.assertRaises(KeyboardInterrupt):
+            self.seeded()
+        new = self.folder / "kernel/new"
+        self.assertFalse((new / ".config").exists())
+        build.Kernel("default", label="new").seed()
+        self.assertEqual((new / "vmlinux").read_text(), "default")
+
+
+class Builds(Folder):
+    def setUp(self):
+        super().setUp()
+        self.broken, self.dot_config = set(), {}
+
+        def make(kernel, *goals):
+            self.asked.append((kernel.label, kernel.changes, goals))
+            if kernel.label in self.broken:
+                raise SystemExit(1)
+
+        self.patch(mock.patch.object(build.Kernel, "build", make),
+                   mock.patch.object(builds, "present", lambda _: self.dot_config),
+                   mock.patch.object(builds, "requested", lambda _: {"CONFIG_LOW": "y", "CONFIG_HIGH": "y", "CONFIG_OUT": "n"}),
+                   mock.patch.object(builds, "series_kconfig", lambda: KCONFIG),
+                   mock.patch.object(builds, "switches", lambda: {"CONFIG_LOW": "bool", "CONFIG_HIGH": "tristate", "CONFIG_OUT": "bool"}))
+
+    def test_dependents_are_found_through_others(self):
+        self.assertEqual(builds.dependents("CONFIG_LOW", KCONFIG), {"CONFIG_MID", "CONFIG_HIGH"})
+        self.assertEqual(builds.dependents("CONFIG_HIGH", KCONFIG), set())
+
+    def test_each_option_that_is_on_is_turned_off(self):
+        cases = builds.each_off()
+        self.assertEqual(self.asked, [("options", {"CONFIG_HIGH": "n"}, ("vmlinux",)),
+                                      ("options", {"CONFIG_LOW": "n", "CONFIG_HIGH": "n"}, ("vmlinux",))])
+        self.assertEqual(statuses(cases), {"links without CONFIG_HIGH": "passed",
+                                           "links without CONFIG_LOW, and so without CONFIG_HIGH": "passed"})
+
+    def test_one_that_is_on_nevertheless_fails(self):
+        self.dot_config = {"CONFIG_LOW": "y"}
+        self.assertIn(Case("without CONFIG_LOW", "failed", "it is on nevertheless"), builds.each_off())
+
+    def test_what_does_not_link_fails_with_the_line_that_tells_why(self):
+        self.broken.add("options")
+        paths.LOGS.mkdir()
+        (paths.LOGS / "kernel-options.log").write_text("  CC a.o\nld: a.o: undefined reference to `f'\n")
+        case = builds.each_off()[0]
+        self.assertEqual(case.status, "failed")
+        self.assertIn("undefined reference", case.detail)
+
+    def test_no_option_is_a_failure(self):
+        with mock.patch.object(builds, "switches", dict):
+            self.assertEqual([case.status for case in builds.modules() + builds.each_off()], ["failed", "failed"])
+
+    def modules(self, order, made):
+        folder = self.folder / "kernel/modules"
+        folder.mkdir(parents=True)
+        (folder / "modules.order").write_text(order)
+        for name in made:
+            (folder / name).write_text("")
+        with mock.patch.object(builds, "objects_of", lambda option: ["high"]):
+            return statuses(builds.modules())
+
+    def test_tristates_are_built_as_modules_against_vmlinux(self):
+        self.assertEqual(self.modules("high.o\n", ["high.ko"]),
+                         {"modules and modpost": "passed", "CONFIG_HIGH=m gives high.ko": "passed"})
+        self.assertEqual(self.asked, [("modules", {"CONFIG_HIGH": "m"}, ("vmlinux.o", "modules"))])
+
+    def test_an_old_module_is_none(self):
+        self.assertEqual(self.modules("", ["high.ko"])["CONFIG_HIGH=m"], "failed")
+
+    def test_a_missing_one_fails(self):
+        self.assertEqual(self.modules("high.o\n", [])["CONFIG_HIGH=m"], "failed")
+
+    def test_a_compiler_that_is_not_there_is_not_passed_over_in_silence(self):
+        with mock.patch.object(compilers.shutil, "which", return_value=None), mock.patch.object(compilers.os, "geteuid", return_value=1):
+            cases = builds.other_compilers()
+        self.assertEqual(statuses(cases), {"clang-19 links": "failed", "gcc-14 links": "skipped", "gcc-15 links": "skipped"})
+        self.assertTrue(all(case.detail for case in cases))
+
+
+class Off(Folder):
+    def test_a_file_that_was_not_compiled_fails(self):
+        kernel = build.Kernel("off")
+        (kernel.objects / "mm").mkdir(parents=True)
+        (kernel.objects / "mm/a.o").write_text("")
+        self.assertEqual(objects.built_files(kernel, ["mm/a.c"]).status, "passed")
+        self.assertIn("mm/b.c", objects.built_files(kernel, ["mm/a.c", "mm/b.c"]).detail)
+        self.assertEqual(objects.built_files(kernel, []).status, "failed")
+
+    def test_other_code_fails(self):
+        text = "\n".join(f"line {number}" for number in range(200))
+        self.assertEqual(objects.code_case("mm/slub.o", text, text).status, "passed")
+        self.assertEqual(objects.code_case("mm/slub.o", text, text + "\nmore").status, "failed")
+        self.assertEqual(objects.code_case("mm/slub.o", "", "").status, "failed")
+
+
+class Remarks(Folder):
+    """W=1 and sparse; `said` is what is said of ours and of the base's, `status` how make ends there."""
+
+    def setUp(self):
+        super().setUp()
+        self.said, self.status = {"ours": "", "base": ""}, {"ours": 0, "base": 0}
+        self.compiled = []
+        self.built = {"default": ["mm/a.c", "mm/b.c"], "debug": ["mm/a.c", "mm/b.c", "mm/debug.c"]}
+
+        def remarks(kernel, names, _):
+            side = "base" if kernel.label.endswith("-base") else "ours"
+            self.compiled.append((kernel.label, names))
+            return self.status[side], self.said[side], {name[:-1] + "c" for name in names}, self.folder / "log"
+
+        (self.folder / "log").write_text("error: x\n")
+        self.patch(mock.patch.object(static, "compiled_with_remarks", remarks), mock.patch.object(static, "base_tree"),
+                   mock.patch.object(static, "in_base", lambda name: name != "mm/debug.c"),
+                   mock.patch.object(static, "known_noise", lambda _: False),
+                   mock.patch.object(static, "sparse_sees", lambda: Case("sees", "passed")),
+                   mock.patch.object(static, "built_sources", lambda kernel: (self.built[kernel.name], [
+                       (name, "CONFIG_X") for name in ("mm/debug.c", "mm/never.c") if name not in self.built[kernel.name]])))
+
+    def test_what_default_does_not_build_is_seen_with_debug(self):
+        cases = static.sparse_and_warnings()
+        self.assertEqual(self.compiled, [("default-static", ["mm/a.o", "mm/b.o"]), ("debug-static", ["mm/debug.o"])])
+        self.assertEqual(statuses(cases), {"sees": "passed", **{f"W=1 and sparse mm/{name}.c": "passed" for name in ("a", "b", "debug")},
+                                           "W=1 and sparse mm/never.c": "skipped"})
+
+    def test_the_base_compiles_what_has_remarks(self):
+        self.said = {"ours": "mm/a.c:3:1: warning: old", "base": "mm/a.c:2:1: warning: old"}
+        self.assertNotIn("failed", statuses(static.sparse_and_warnings(["default"])).values())
+        self.assertEqual(self.compiled[1], ("default-static-base", ["mm/a.o"]))
+
+    def test_and_all_if_a_header_has_one(self):
+        self.said = {"ours": "include/a.h:3:1: warning: old", "base": "include/a.h:2:1: warning: old"}
+        self.assertNotIn("failed", statuses(static.sparse_and_warnings(["default"])).values())
+        self.assertEqual(self.compiled[1][1], ["mm/a.o", "mm/b.o"])
+
+    def test_a_new_remark_fails(self):
+        self.said["ours"] = "mm/b.c:3:1: warning: new"
+        self.assertEqual(statuses(static.sparse_and_warnings())["W=1 and sparse mm/b.c"], "failed")
+
+    def test_a_base_that_does_not_compile_is_not_ignored(self):
+        self.said["ours"], self.status["base"] = "mm/b.c:3:1: warning: new", 2
+        self.assertEqual(statuses(static.sparse_and_warnings(["default"]))["W=1 and sparse: build of the base"], "failed")
+
+    def test_nothing_to_look_at_fails(self):
+        self.built = {"default": [], "debug": []}
+        self.assertIn("failed", statuses(static.sparse_and_warnings()).values())
+
+
+class Prefixes(Folder):
+    """A prefix is built again unless all that its result depends on is the same."""
+
+    def setUp(self):
+        super().setUp()
+        self.options, self.compiler = {"CONFIG_A": "y"}, "gcc 12"
+        self.patch(mock.patch.multiple(prefixes, TREE=self.folder / "tree", KNOWN=self.folder / "bisect.json",
+                                       prefixes=lambda: [("c1", "topic", "one")], directories=lambda: ["mm/"],
+                                       requested=lambda _: self.options),
+                   mock.patch.object(prefixes.process, "out", lambda _: f"{self.compiler}\n"),
+                   mock.patch.object(prefixes.source, "git", mock.Mock()), mock.patch.object(prefixes.source, "bring"),
+                   mock.patch.object(prefixes.console, "say"),
+                   mock.patch.object(build.Kernel, "build", lambda kernel, *goals: self.asked.append(kernel.label)))
+        prefixes.source.git.return_value.tree.return_value = "t1"
+
+    def built(self):
+        self.asked.clear()
+        self.assertEqual({case.status for case in prefixes.every_prefix()}, {"passed"})
+        return len(self.asked)
+
+    def test_results_are_kept_until_something_changes(self):
+        self.assertEqual(self.built(), 2)
+        self.assertEqual(self.built(), 0)
+        self.options = {"CONFIG_A": "y", "CONFIG_DOES_NOT_EXIST": "y"}
+        self.assertEqual(self.built(), 2)
+        self.compiler = "gcc 14"
+        self.assertEqual(self.built(), 2)
+        self.assertEqual(self.built(), 0)
+        prefixes.forget()
+        self.assertEqual(self.built(), 2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -20,7 +20,8 @@ help:
 	'  make check T=NAME      just a topic with all its variants, or a suite; workbench/wb check --list shows them; BASE=1 runs the base kernel' \
 	'  make check-full        check, and every config, boot line and prefix (hours); both go on where they were stopped, AGAIN=1 starts anew' \
 	'  make lint              the fast static checks alone' \
-	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"]' \
+	'  make shell             the guest with a shell  [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"] [SHARE=folder] [GDB=1]' \
+	'                         CMD="..." runs that alone; workbench/wb shell --cmd "..." has its exit status' \
 	'' \
 	'  make bench             base and patched kernel side by side: instructions, times, sizes; table and plots (6 min, 25 with the kernels) [R="ROW ..."]' \
 	'' \
@@ -34,6 +35,9 @@ help:
 	'  KERNEL=<git tree | directory | tarball>   use this Linux 7.3 in place of Debian'"'"'s source' \
 	'  ACCEL=kvm                                 use KVM if a probe boot works (TCG otherwise)' \
 	'  GUESTS=1                                  boot one guest of check at a time'
+
+# A word for the shell, whatever is in it.
+quoted = '$(subst ','\'',$(1))'
 
 setup-%:
 	@$(W)/host/setup base $(if $(filter-out base,$*),$*)
@@ -61,7 +65,8 @@ demo: setup-kernel tree rootfs
 	@$(W)/wb demo
 
 shell: setup-kernel tree rootfs kselftest
-	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) '$(or $(APPEND),page_owner=on)'
+	@$(W)/wb shell $(or $(CONFIG),default) $(or $(MACHINE),cxl) $(call quoted,$(or $(APPEND),page_owner=on)) \
+		$(if $(CMD),--cmd $(call quoted,$(CMD))) $(if $(SHARE),--share $(call quoted,$(SHARE))) $(if $(GDB),--gdb)
 
 check: setup-kernel setup-lint setup-mbox $(if $(filter page-owner unmapped series arches kunit-%,$(T)),setup-check-full) tree rootfs kselftest
 	@$(W)/wb check $(if $(BASE),--base) $(if $(AGAIN),--again) $(T)

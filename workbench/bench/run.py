@@ -68,7 +68,7 @@ def boot_once(name, spec, side, image, run, commands, symbols):
     """One boot of one kernel: {command: its output} and what went wrong. Runs in a process of its own."""
     modules = {path.name: path for path in sorted((OUT / side).glob("bench_*.ko"))}
     boot = qemu.Boot(kernel=image, name=f"bench-{name}-{side}-{run}", machine=spec["machine"], append=spec.get("append", ""),
-                       jobs=("bench",), files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
+                       jobs=("bench", "witness"), config="default", files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
                        binaries={**modules, "bench-user": OUT / "bench-user"}, icount=spec.get("icount", False),
                        taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, timeout=900)
     outcome = qemu.run(boot)

@@ -85,19 +85,21 @@ def boot_cases(suite, config, base):
         files["selftests"] = "\n".join(suite["kselftest"]) + "\n"
     slower = DEBUG_SLOWER if config == "debug" else 1
     boot = qemu.Boot(kernel=kernel.image(), name=f"{suite['name']}-{kernel.label}", machine=suite["machine"],
-                       append=suite.get("append", ""), jobs=tuple(jobs), files=files,
+                       append=suite.get("append", ""), jobs=tuple(jobs), files=files, config=config,
+                       witness=tuple(suite.get("witness", [])),
                        kselftests=bool(suite.get("kselftest")) or suite.get("installed", False),
                        timeout=suite.get("timeout", 120) * slower * guests_at_once())
-    console.say(f"booting {boot.name} ({' '.join(jobs)})")
     outcome = qemu.run(boot)
+    if outcome.skipped:
+        return [Case(f"boot {boot.name}", "skipped", outcome.skipped)]
     print("".join(f"         | {line}\n" for line in outcome.excerpt), end="", flush=True)
     detail = "; ".join(outcome.problems)
     cases = [Case(f"boot {boot.name}", "failed" if detail else "passed",
                   f"{detail} (log {outcome.console})" if detail else "")]
-    return cases + result_cases(suite, jobs, outcome)
+    return cases + result_cases(suite, outcome)
 
 
-def result_cases(suite, jobs, outcome):
+def result_cases(suite, outcome):
     """The cases in what the guest left; a result that was promised and is not there is a failed case."""
     cases = []
     for name in suite.get("kunit", []):
@@ -108,7 +110,7 @@ def result_cases(suite, jobs, outcome):
         cases += [case for case in runner if case.status != "passed"]
         for program in ktap.nested(outcome.text(f"kselftest/{test}")) or [[]]:
             cases += read_results(program, "kselftest", test)
-    for job in jobs:
+    for job in outcome.jobs:
         if job not in ("kunit", "kselftest"):
             cases += read_results(outcome.text(f"{job}.ktap").splitlines(), "job", job)
     return cases

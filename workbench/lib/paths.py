@@ -9,4 +9,5 @@ WORKBENCH = Path(__file__).resolve().parents[1]
 TOPICS = WORKBENCH / "topics"
 BUILD = Path(os.environ.get("WB_BUILD", TOP / "build"))
 LINUX = BUILD / "linux"
+SOURCE = LINUX
 LOGS = BUILD / "logs"

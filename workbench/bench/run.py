@@ -69,7 +69,8 @@ def build_programs():
 def boot_of(name, spec, image, commands, symbols, binaries=None):
     """A boot that runs commands."""
     return qemu.Boot(kernel=image, name=name, machine=spec["machine"], append=spec.get("append", ""),
-                     jobs=("bench",), files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
+                     jobs=("bench", "witness"), config="default",
+                     files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
                      binaries=binaries or {}, icount=spec.get("icount", False),
                      taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, timeout=900)
 

@@ -6,7 +6,6 @@ import os
 from check import ktap
 from guest import qemu
 from kernel.build import Kernel, base_tree
-from lib import console
 from lib.cases import Case
 from lib.errors import CommandError
 
@@ -59,15 +58,17 @@ def boot_of(suite, kernel):
     lists = {"suites": table.get("kunit"), "selftests": table.get("kselftest")}
     slower = (DEBUG_SLOWER if suite.config == "debug" else 1) * (guests_at_once() + 1)
     return qemu.Boot(kernel=kernel.image(), name=f"{suite.name}-{kernel.label}", machine=table["machine"],
-                     append=table.get("append", ""), jobs=jobs_of(table), timeout=table.get("timeout", 120) * slower,
+                     append=table.get("append", ""), jobs=jobs_of(table), config=suite.config,
+                     witness=tuple(table.get("witness", [])), timeout=table.get("timeout", 120) * slower,
                      files={name: "\n".join(lines) + "\n" for name, lines in lists.items() if lines},
                      kselftests=bool(table.get("kselftest")) or table.get("installed", False))
 
 
 def cases(suite, boot):
     """Boot, and collect the cases."""
-    console.say(f"booting {suite.label} ({' '.join(boot.jobs)})")
     outcome = qemu.run(boot)
+    if outcome.skipped:
+        return [Case(f"boot {boot.name}", "skipped", outcome.skipped)]
     print("".join(f"         | {line}\n" for line in outcome.excerpt), end="", flush=True)
     detail = "; ".join(outcome.problems)
     whole = Case(f"boot {boot.name}", "failed", f"{detail} (log {outcome.console})") if detail else \
@@ -82,7 +83,7 @@ def result_cases(table, outcome):
         found += read_results(outcome.text(f"kunit-{name}.ktap").splitlines(), "kunit", name)
     for name in table.get("kselftest", []):
         found += kselftest_cases(name.split(":")[1], outcome)
-    for job in table.get("jobs", []):
+    for job in (*(job for job in outcome.jobs if job == "witness"), *table.get("jobs", [])):
         found += read_results(outcome.text(f"{job}.ktap").splitlines(), "job", job)
     return found
 

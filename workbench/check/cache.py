@@ -136,11 +136,15 @@ class Inputs:
         self.file(paths.BUILD / "rootfs" / "root.cpio.zst")
         if boot.kselftests:
             self.file(paths.BUILD / "rootfs" / "kselftest.cpio")
-        self.files(*(qemu.job_file(name) for name in boot.jobs))
-        self.code("guest/init", "guest/lib.sh", "guest/qemu.py", "check/ktap.py", "check/boots.py", "lib/cases.py")
+        seen = qemu.witnesses(boot)
+        self.files(*(qemu.job_file(name) for name in qemu.all_jobs(boot)),
+                   *(qemu.job_file(name, "witness") for name in sorted({line.split()[0] for line in seen})))
+        self.code("guest/init", "guest/lib.sh", "guest/qemu.py", "guest/judge.py", "guest/results.py", "guest/cpio.py",
+                  "check/ktap.py", "check/boots.py", "lib/cases.py")
         self.file(paths.SOURCE / "tools" / "testing" / "kunit" / "kunit_parser.py")
-        self.add("machine", (machines.arguments(boot.machine), machines.emulated_cpu(boot.machine)))
-        self.add("boot", (boot.name, boot.append, boot.jobs, boot.files, boot.icount, boot.taint))
+        self.add("machine", (machines.arguments(boot.machine), machines.features(boot.machine), seen))
+        self.add("boot", (boot.name, boot.append, boot.jobs, boot.files, boot.icount, boot.taint,
+                          qemu.promised(boot.config, "boot", " ")))
         self.tools("qemu-system-x86_64")
         self.add("accelerator", os.environ.get("ACCEL") or "tcg")
 

@@ -8,6 +8,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   configs       kernel/configs/CONFIG.config, for each of these
   machine       of guest/machines
   append        parameters for the kernel
+  witness       what the guest has to see of that beside its machine's and config's witnesses: NAME WORDS of witness/NAME
   prepare       jobs that make the guest ready and have no cases; one that fails fails the boot
   jobs          jobs that print KTAP, from the topic's jobs/ or guest/jobs
   kunit         KUnit suites, run after the jobs
@@ -15,7 +16,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   installed     true: a job wants the kselftests in the guest, though none is named
   timeout       seconds for an idle machine without debug options; 120
   full          true: in check-full only
-  KEY-CONFIG    takes the place of KEY under that config (append, prepare, jobs, kunit, kselftest, timeout,
+  KEY-CONFIG    takes the place of KEY under that config (append, witness, prepare, jobs, kunit, kselftest, timeout,
                 full)
 
 [[program]]     a program of the topic's folder that prints TAP
@@ -44,7 +45,7 @@ from kernel import prefixes
 from lib import paths
 from lib.errors import CommandError
 
-VARIABLE = ("append", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
+VARIABLE = ("append", "witness", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
 KEYS = {
     "suite": {"name", "configs", "machine", "installed", *VARIABLE},
     "program": {"name", "run", "reads", "needs", "full"},

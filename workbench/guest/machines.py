@@ -1,84 +1,82 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The virtual machines that tests and the demo run on: QEMU arguments by name."""
+"""The virtual machines, read from machines.toml of the guest, of the benchmark and of each topic."""
 
-# A window's node exists only when there is an SRAT, so every machine with CXL has -numa. Each device sits below a host
-# bridge of its own with a window of its own: two nodes, two possible owners.
-NUMA = ["-smp", "2,sockets=2", "-m", "2G",
-        "-object", "memory-backend-ram,id=ram0,size=1G", "-object", "memory-backend-ram,id=ram1,size=1G",
-        "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1,cpus=1"]
+import functools
+import shlex
+import tomllib
+from dataclasses import dataclass
 
-# A DIMM for each node behind both: the nodes interleave, and node 0 spans all of node 1's first memory.
-DIMMS = ["-smp", "2,sockets=2", "-m", "1G,slots=2,maxmem=4G",
-         "-object", "memory-backend-ram,id=ram0,size=512M", "-object", "memory-backend-ram,id=ram1,size=512M",
-         "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1,cpus=1",
-         "-object", "memory-backend-ram,id=dimm0,size=256M", "-object", "memory-backend-ram,id=dimm1,size=256M",
-         "-device", "pc-dimm,memdev=dimm0,node=0", "-device", "pc-dimm,memdev=dimm1,node=1"]
+from lib import paths
+from lib.errors import CommandError
 
-CXL = ["-object", "memory-backend-ram,id=cxl0,size=256M", "-object", "memory-backend-ram,id=cxl1,size=256M",
-       "-device", "pxb-cxl,bus_nr=12,bus=pcie.0,id=bridge0", "-device", "pxb-cxl,bus_nr=222,bus=pcie.0,id=bridge1",
-       "-device", "cxl-rp,port=0,bus=bridge0,id=port0,chassis=0,slot=2",
-       "-device", "cxl-rp,port=0,bus=bridge1,id=port1,chassis=0,slot=3",
-       "-device", "cxl-type3,bus=port0,volatile-memdev=cxl0,id=memory0,sn=0xa0",
-       "-device", "cxl-type3,bus=port1,volatile-memdev=cxl1,id=memory1,sn=0xa1",
-       "-M", "cxl-fmw.0.targets.0=bridge0,cxl-fmw.0.size=512M,cxl-fmw.1.targets.0=bridge1,cxl-fmw.1.size=512M"]
+KEYS = {"like", "type", "cpu", "arguments", "witness"}
 
-def bench(node_size):
-    """One CPU, to count instructions on. The DIMM lies behind a hole and belongs to node 0 again, so that node 1 lies inside
-    node 0's span; off line, it is the block that memory hotplug is measured with."""
-    return ["-smp", "1", "-m", f"{2 * node_size}M,slots=2,maxmem=16G",
-            "-object", f"memory-backend-ram,id=ram0,size={node_size}M",
-            "-object", f"memory-backend-ram,id=ram1,size={node_size}M",
-            "-numa", "node,nodeid=0,memdev=ram0,cpus=0", "-numa", "node,nodeid=1,memdev=ram1",
-            "-object", "memory-backend-ram,id=ram2,size=128M", "-device", "pc-dimm,id=dimm0,memdev=ram2,node=0"]
 
-# Two more nodes, of memory alone. With memmap=512M$2G on the command line the kernel does not use it: such a node can
-# exist and has nothing, and what tests private nodes can plug the memory.
-PRIVATE = ["-smp", "2,sockets=2", "-m", "2560M",
-           *[word for node, size in enumerate(("1G", "1G", "256M", "256M"))
-             for word in ("-object", f"memory-backend-ram,id=ram{node},size={size}",
-                          "-numa", f"node,nodeid={node},memdev=ram{node}" + (f",cpus={node}" if node < 2 else ""))]]
+@dataclass(frozen=True)
+class Machine:
+    """A machine: QEMU's type, features of its processors, further arguments, and what a guest has to see of it."""
+    name: str
+    type: str = "q35"
+    cpu: str = ""
+    arguments: tuple = ()
+    witness: tuple = ()
 
-# Memory of its own on a node without CPU, above 4 GiB, for boots that make it soft-reserved: memmap=768M%4G-1+0xefffffff.
-SOFT = ["-smp", "2", "-m", "2816M",
-        "-object", "memory-backend-ram,id=ram0,size=2G", "-object", "memory-backend-ram,id=ram1,size=768M",
-        "-numa", "node,nodeid=0,memdev=ram0,cpus=0-1", "-numa", "node,nodeid=1,memdev=ram1"]
 
-# A node without CPU and memory, and a DIMM in it that ACPI hot-adds when its driver starts.
-DIMM = ["-smp", "2", "-m", "2G,slots=1,maxmem=4G",
-        "-object", "memory-backend-ram,id=ram0,size=2G", "-object", "memory-backend-ram,id=ram1,size=512M",
-        "-numa", "node,nodeid=0,memdev=ram0,cpus=0-1", "-numa", "node,nodeid=1", "-device", "pc-dimm,memdev=ram1,node=1"]
+def files():
+    """Each machines.toml there is."""
+    return [paths.WORKBENCH / "guest" / "machines.toml", paths.WORKBENCH / "bench" / "machines.toml",
+            *sorted(paths.TOPICS.glob("*/machines.toml"))]
 
-MACHINES = {
-    # name: (machine type and its options, further arguments)
-    "cxl": ("q35,cxl=on", [*NUMA, *CXL]),
-    "numa": ("q35", NUMA),
-    "interleaved": ("q35", DIMMS),
-    "private": ("q35", PRIVATE),
-    "dimm": ("q35", DIMM),
-    "soft": ("q35", SOFT),
-    "small": ("q35", ["-smp", "2", "-m", "1G"]),
-    "bench": ("q35", bench(512)),
-    "bench-2G": ("q35", bench(1024)),
-    **{f"smp{cpus}": ("q35", ["-smp", str(cpus), "-m", "2G"]) for cpus in (1, 2, 4, 8)},
-    "smp2-6G": ("q35", ["-smp", "2", "-m", "6G"]),
-    # RAM from 4G to 7G: three 1G pages of the direct map, or two and a spare one.
-    "large": ("q35", ["-smp", "2", "-m", "5G"]),
-    "small4": ("q35", ["-smp", "4", "-m", "1G"]),
-    "la57": ("q35", ["-smp", "2", "-m", "1G"]),
-    "la57-4": ("q35", ["-smp", "4", "-m", "1G"]),
-}
 
-# Emulated processors are "max" with these features. Page tables have four levels, which is what most machines have, unless
-# a machine is there for five.
-FEATURES = {"la57": "la57=on", "la57-4": "la57=on"}
+@functools.cache
+def tables():
+    """Name -> table, of all files; a name that is there twice is a mistake, and so is a key that nobody reads."""
+    found = {}
+    for path in files():
+        for name, table in tomllib.loads(path.read_text(encoding="utf-8")).items():
+            if name in found:
+                raise CommandError(f"{path}: there is a machine {name} in another machines.toml already")
+            if unknown := set(table) - KEYS:
+                raise CommandError(f"{path}: machine {name}: unknown key {', '.join(sorted(unknown))}; "
+                                   "guest/machines.toml says which there are")
+            found[name] = table
+    return found
+
+
+def get(name):
+    """A machine by name."""
+    table = tables().get(name)
+    if table is None:
+        raise CommandError(f"no machine {name}; there are: {' '.join(sorted(tables()))}")
+    below = get(table["like"]) if "like" in table else Machine(name)
+    return Machine(name, table.get("type", below.type), table.get("cpu", below.cpu),
+                   (*below.arguments, *words(table.get("arguments", ""))),
+                   replaced(below.witness, table.get("witness", [])))
+
+
+def words(text):
+    """The arguments in a text, without the lines that explain them."""
+    return tuple(shlex.split("\n".join(line for line in text.splitlines() if not line.lstrip().startswith("#"))))
+
+
+def replaced(before, after):
+    """Witnesses, of which the later ones take the place of what is there about the same thing (and the same range)."""
+    told = {subject(line) for line in after}
+    return (*(line for line in before if subject(line) not in told), *after)
+
+
+def subject(line):
+    """What a witness is about: its first word. Several can be about memory: then the range belongs to it."""
+    first, *rest = line.split()
+    return (first, rest[0]) if first == "memory" and rest else (first,)
 
 
 def arguments(name):
     """The QEMU arguments of a machine, without kernel, console or accelerator."""
-    kind, more = MACHINES[name]
-    return ["-M", kind, *more]
+    machine = get(name)
+    return ["-M", machine.type, *machine.arguments]
 
 
-def emulated_cpu(name):
-    """The QEMU model of a machine's processors when they are emulated."""
-    return f"max,{FEATURES.get(name, 'la57=off')}"
+def features(name):
+    """The features of a machine's processors. QEMU refuses to start when it cannot give them (enforce)."""
+    return f"{get(name).cpu or 'la57=off'},enforce"

@@ -3,7 +3,8 @@
 
 CONFIG names kernel/configs/CONFIG.config. Its `# with:` line names what it stands on: a file of kernel/fragments, or
 `topics`, which is each topic's options.config, or `topics-X`, each topic's options-X.config. Later lines win. `# arch:` and
-`# cross:` say for what it is built; `# without: series` turns every option of the series off. Every option that was asked
+`# cross:` say for what it is built; `# boot:` and `# witness:` are for guests that boot it (guest/qemu.py); `# without: series`
+turns every option of the series off. Every option that was asked
 for is looked up in the result.
 --base builds the base's source instead of the series'.
 The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebuilds nothing.

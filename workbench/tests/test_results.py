@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How results are read and boots are judged: nothing that went wrong may pass."""
+"""How results are read: nothing that went wrong may pass."""
 
 import subprocess
 import tempfile
@@ -8,7 +8,6 @@ from pathlib import Path
 from unittest import mock
 
 from check import ktap, static
-from guest import qemu
 from kernel import build
 from lib import paths
 from lib.cases import Case
@@ -107,59 +106,6 @@ class Ktap(unittest.TestCase):
 
     def test_log_without_tap(self):
         self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])
-
-
-class Judge(unittest.TestCase):
-    def judge(self, console="", files=None, in_time=True, jobs=("work",)):
-        with tempfile.TemporaryDirectory() as folder:
-            folder = Path(folder)
-            (folder / "console").write_text(console)
-            results = folder / "results"
-            results.mkdir()
-            for name, text in ({"finished": "", "tainted": "0\n", "work.status": "0\n"} if files is None else files).items():
-                (results / name).write_text(text)
-            outcome = qemu.Outcome("test", folder / "console", results, 1.0)
-            qemu.judge(outcome, qemu.Boot(kernel="none", name="test", jobs=jobs, timeout=5), in_time)
-            return "; ".join(outcome.problems)
-
-    def test_a_good_boot(self):
-        self.assertEqual(self.judge("[ 0.1] Linux version 7.3\n"), "")
-
-    def test_taint_of_kunit_is_expected(self):
-        self.assertEqual(self.judge(files={"finished": "", "tainted": "262144\n", "work.status": "0\n"}), "")
-
-    def test_every_bad_word_of_the_console(self):
-        for line in ("WARNING: at mm/page_owner.c:1 x", "BUG: KASAN: slab-out-of-bounds in x", "Kernel panic - not syncing: x",
-                     "WARNING: possible circular locking dependency detected", "Oops: Oops: 0000 [#1] SMP",
-                     "INFO: task cat:1 blocked for more than 120 seconds.", "rcu: INFO: rcu_preempt detected stalls",
-                     "UBSAN: array-index-out-of-bounds in x", "BUG: sleeping function called from invalid context at x",
-                     "WARNING: suspicious RCU usage", "BUG: Bad page state in process x",
-                     "kernel BUG at mm/slub.c:1!"):
-            self.assertIn(line, self.judge(f"[ 1.0] {line}\n"), line)
-
-    def test_missing_results(self):
-        self.assertIn("left no results", self.judge(files={}))
-
-    def test_taint(self):
-        self.assertIn("tainted: 512", self.judge(files={"finished": "", "tainted": "512\n", "work.status": "0\n"}))
-        self.assertIn("tainted", self.judge(files={"finished": "", "work.status": "0\n"}))
-
-    def test_failed_and_missing_job(self):
-        files = {"finished": "", "tainted": "0\n", "work.status": "3\n", "work.log": "first\nno such file\n"}
-        self.assertIn("job work ended with 3: no such file", self.judge(files=files))
-        self.assertIn("no status", self.judge(files={"finished": "", "tainted": "0\n"}))
-
-    def test_excerpt_is_what_is_around_the_first_problem(self):
-        lines = [f"line {number}" for number in range(100)]
-        lines[50] = "kernel BUG at mm/slub.c:1!"
-        self.assertEqual(qemu.excerpt(lines), lines[45:90])
-
-    def test_excerpt_without_a_problem_is_the_end(self):
-        self.assertEqual(qemu.excerpt([f"line {number}" for number in range(100)])[-1], "line 99")
-        self.assertEqual(qemu.excerpt([]), [])
-
-    def test_timeout_tells_the_last_line(self):
-        self.assertIn("no end after 5 s; the console's last line: stuck here", self.judge("a\nstuck here\n\n", in_time=False))
 
 
 class Fragments(unittest.TestCase):

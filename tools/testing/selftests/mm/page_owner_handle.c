@@ -12,15 +12,17 @@
 #include "kselftest_harness.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/userfaultfd.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "vm_util.h"
 
@@ -339,146 +341,223 @@ TEST_F(page_owner_handle, bad_values_change_nothing)
 	}
 }
 
-static unsigned long long now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
-}
-
-#define NR_KILLS		20
-#define SHORTEST_SEARCH_NS	1000000ULL
-#define MEMORY_TO_SEARCH	(512UL << 20)
-
-/* Half of what is free is certain to be there. Return: bytes. */
-static size_t size_to_search(void)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	size_t size = 0;
-	char line[128];
-
-	if (!file)
-		return 0;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "MemAvailable: %zu kB", &size) == 1)
-			break;
-	}
-	fclose(file);
-	size = size / 2 << 10;
-
-	return size < MEMORY_TO_SEARCH ? size & ~(psize() - 1UL) :
-					 MEMORY_TO_SEARCH;
-}
-
-/* What a task that searches shares with the one that kills it. */
+/*
+ * What a task that searches shares with those that hold it back and kill it.
+ */
 struct search {
-	bool started;
-	/* Nothing is written here before the search is over. */
+	/* The lock of the file's position is held by somebody who waits. */
+	bool held;
+	/* Nothing is written here if there is no record. */
 	char record[4096];
 };
 
 /*
- * Find the longest search for the next page with the handle of @fd.
- *
- * Return: where it starts; @time is what it takes, in ns.
+ * The number of pages of a block, after each of which a search looks whether its
+ * task is being killed.
  */
-static unsigned long longest_search(FIXTURE_DATA(page_owner_handle) * self,
-				    int fd, unsigned long long *time)
+static unsigned long block_pages(void)
 {
-	unsigned long pfn, from = 0, longest = 0;
-	unsigned long long start, best = 0, now;
+	FILE *file = fopen("/proc/pagetypeinfo", "r");
+	unsigned long pages = 0;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (!pages && fgets(line, sizeof(line), file))
+		sscanf(line, "Pages per block: %lu", &pages);
+	fclose(file);
+
+	return pages;
+}
+
+/*
+ * Find a search for the next page with the handle of @fd that does not end in the
+ * block where it begins.
+ *
+ * Return: where it starts, or -1.
+ */
+static long long_search(FIXTURE_DATA(page_owner_handle) * self, int fd)
+{
+	unsigned long pfn, from = 0, pages = block_pages();
 	unsigned int handle;
 
-	for (;;) {
-		start = now_ns();
-		if (!read_record(self, fd, from, &pfn, &handle))
-			break;
-		now = now_ns() - start;
-		if (now > best) {
-			best = now;
-			longest = from;
-		}
+	while (pages && read_record(self, fd, from, &pfn, &handle)) {
+		/* Position 0 stands for the first page there is. */
+		if (from ? pfn >= from + pages : pfn >= 2 * pages)
+			return from;
 		from = pfn + 1;
 	}
 
-	/* Once more: this one may have been interrupted. */
-	*time = ~0ULL;
-	for (int i = 0; i < NR_KILLS; i++) {
-		start = now_ns();
-		read_record(self, fd, longest, &pfn, &handle);
-		now = now_ns() - start;
-		if (now < *time)
-			*time = now;
+	return -1;
+}
+
+/* Whether a task sleeps and cannot be woken, and whether SIGKILL waits for it. */
+static bool sleeps(pid_t pid, bool killed)
+{
+	unsigned long long pending = 0;
+	char path[64], line[128];
+	char state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "State:\t", 7))
+			state = line[7];
+		else if (!strncmp(line, "SigPnd:\t", 8))
+			pending = strtoull(line + 8, NULL, 16);
+	}
+	fclose(file);
+
+	return state == 'D' && !killed == !(pending & 1ULL << (SIGKILL - 1));
+}
+
+/* Return: whether @pid sleeps like that, within a minute. */
+static bool wait_for_sleep(pid_t pid, bool killed)
+{
+	for (int i = 0; i < 60000; i++) {
+		if (sleeps(pid, killed))
+			return true;
+		usleep(1000);
 	}
 
-	return longest;
+	return false;
+}
+
+/* Return: a userfaultfd for the page at @page, or -1. */
+static int catch_fault(void *page)
+{
+	struct uffdio_register reg = {
+		.range = { (unsigned long)page, psize() },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		close(fd);
+		return -1;
+	}
+
+	return fd;
+}
+
+/*
+ * The task that directs the others: when its parent, which has the lock of the
+ * file's position, waits for @page, the reader may begin, and waits for the lock.
+ * There it is killed, if @killed. Then @page is filled with @text, and all go on.
+ *
+ * Return: exit status; 0 if it was so.
+ */
+static int direct(int uffd, void *page, char *text, struct search *search,
+		  pid_t reader, bool killed)
+{
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)page,
+		.src = (unsigned long)text,
+		.len = psize(),
+	};
+	struct uffd_msg msg;
+	int status = 0;
+
+	if (read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
+	    msg.event != UFFD_EVENT_PAGEFAULT)
+		status = 1;
+	__atomic_store_n(&search->held, true, __ATOMIC_RELEASE);
+	if (!status && !wait_for_sleep(reader, false))
+		status = 2;
+	if (!status && killed) {
+		kill(reader, SIGKILL);
+		if (!wait_for_sleep(reader, true))
+			status = 3;
+	}
+	if (ioctl(uffd, UFFDIO_COPY, &copy))
+		status = 4;
+
+	return status;
+}
+
+/*
+ * Let a task search from @from on, and if @killed, be killed just before, in the
+ * kernel: while it waits for the lock of the file's position, which read() and
+ * write() take. We hold that lock, in a write() whose text is not there yet.
+ */
+static void search_from(struct __test_metadata *_metadata,
+			FIXTURE_DATA(page_owner_handle) * self, long from,
+			bool killed, struct search *search)
+{
+	pid_t reader, director;
+	char *page, *text;
+	int status, uffd;
+
+	page = mmap(NULL, psize(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	text = mmap(NULL, psize(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, text);
+	strcpy(text, "mode=handle");
+	memset(search, 0, sizeof(*search));
+	ASSERT_EQ(from, lseek(self->fd, from, SEEK_SET));
+	uffd = catch_fault(page);
+	ASSERT_GE(uffd, 0);
+
+	reader = fork();
+	ASSERT_GE(reader, 0);
+	if (!reader) {
+		while (!__atomic_load_n(&search->held, __ATOMIC_ACQUIRE))
+			usleep(100);
+		_exit(read(self->fd, search->record,
+			   sizeof(search->record)) <= 0);
+	}
+	director = fork();
+	ASSERT_GE(director, 0);
+	if (!director)
+		_exit(direct(uffd, page, text, search, reader, killed));
+
+	/* With this one closed, the end of the director ends the wait, too. */
+	close(uffd);
+	EXPECT_EQ(strlen("mode=handle"),
+		  write(self->fd, page, strlen("mode=handle")));
+	ASSERT_EQ(director, waitpid(director, &status, 0));
+	EXPECT_EQ(0, status) TH_LOG("the director's status is %#x", status);
+	ASSERT_EQ(reader, waitpid(reader, &status, 0));
+	/* A signal ends it if it is killed, and finding a record if not. */
+	EXPECT_EQ(killed, WIFSIGNALED(status));
+	EXPECT_TRUE(killed || !status);
+	munmap(text, psize());
+	munmap(page, psize());
 }
 
 /*
  * A task that is killed while it searches must not go on to the end. If it did,
  * it would find the page there and print its record, dying or not, into memory
- * that is shared. It may have found it before it is killed, but not always.
+ * that is shared.
  */
 TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
 {
-	size_t size = size_to_search();
-	unsigned long long time;
 	struct search *search;
-	char *memory, *pages;
-	unsigned long from;
-	int cut = 0;
-	pid_t pid;
+	long from;
 
-	/* Much memory, with pages of the handle before, behind, or in it. */
-	ASSERT_LT(0, size);
-	memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, memory);
-	madvise(memory, size, MADV_NOHUGEPAGE);
-	madvise(memory, size, MADV_DONTFORK);
-	memset(memory, 1, size);
-	pages = mmap(NULL, NR_PAGES * psize(), PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, pages);
-	madvise(pages, NR_PAGES * psize(), MADV_NOHUGEPAGE);
-	ASSERT_EQ(0, mlock(pages, NR_PAGES * psize()));
 	search = mmap(NULL, sizeof(*search), PROT_READ | PROT_WRITE,
 		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, search);
+	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
+		SKIP(return, "needs CONFIG_USERFAULTFD");
 
 	ASSERT_EQ(0, write_handle(self->fd, self->handle));
-	from = longest_search(self, self->fd, &time);
-	if (time < SHORTEST_SEARCH_NS)
-		SKIP(return, "needs memory that takes more than %llu us to search, not %llu us",
-		     SHORTEST_SEARCH_NS / 1000, time / 1000);
+	from = long_search(self, self->fd);
+	ASSERT_GE(from, 0) TH_LOG("every search ends where it begins");
 
-	for (int i = 0; i < NR_KILLS; i++) {
-		memset(search, 0, sizeof(*search));
-		pid = fork();
-		ASSERT_GE(pid, 0);
-		if (!pid) {
-			__atomic_store_n(&search->started, true,
-					 __ATOMIC_RELEASE);
-			pread(self->fd, search->record, sizeof(search->record),
-			      from);
-			pause();
-		}
-		while (!__atomic_load_n(&search->started, __ATOMIC_ACQUIRE))
-			usleep(10);
-		usleep(time * (i + 1) / NR_KILLS / 2 / 1000);
-		kill(pid, SIGKILL);
-		ASSERT_EQ(pid, waitpid(pid, NULL, 0));
-		if (!search->record[0])
-			cut++;
-	}
-	TH_LOG("%d of %d searches of %llu us were cut short", cut, NR_KILLS,
-	       time / 1000);
-	/* How many depends on the load; a search that cannot be killed has 0. */
-	EXPECT_LT(0, cut);
+	search_from(_metadata, self, from, false, search);
+	EXPECT_NE('\0', search->record[0]) TH_LOG("there is nothing to find");
+	search_from(_metadata, self, from, true, search);
+	EXPECT_EQ('\0', search->record[0]) TH_LOG("a killed task went on");
 	munmap(search, sizeof(*search));
-	munmap(pages, NR_PAGES * psize());
-	munmap(memory, size);
 }
 
 TEST_HARNESS_MAIN

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The guest's files in build/rootfs: wb root makes Debian's, wb root kselftest also the kernel's installed tests.
+
+Each is made again when what it is made from has changed, beside the old one, which it then replaces. Which versions of
+Debian's packages are in the root stands in root.packages beside it.
+"""
+
+import ast
+import contextlib
+import hashlib
+import inspect
+import json
+import os
+import re
+import shlex
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from guest import cpio
+from kernel import source
+from lib import console, files, lock, paths, process
+from lib.errors import CommandError
+from lib.git import Git
+
+OUT = paths.BUILD / "rootfs"
+ROOT = OUT / "root.cpio.zst"
+KSELFTEST = OUT / "kselftest.cpio"
+
+SUITE = "trixie"
+PACKAGES = ("bash", "busybox", "coreutils", "cxl", "daxctl", "ndctl", "numactl", "grep", "sed", "util-linux", "mount",
+            "kmod", "procps", "libnuma1", "libcap2", "gawk")
+# The extract variant runs no dpkg, so what is not needed is left out here.
+UNWANTED = re.compile(r"dev/|usr/share/(doc|man|locale|i18n|zoneinfo|perl[^/]*)/"
+                      r"|usr/lib/x86_64-linux-gnu/(gconv|perl[^/]*)/|var/cache/|var/lib/apt/")
+# What maintainer scripts would have linked.
+LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "gawk"}
+FOLDERS = ("job", "proc", "sys", "dev")
+
+SOURCES = ("tools/testing/selftests", "include/uapi", "tools/include")
+# Of the x86 collection one test is wanted, for 64 bits; that one is usually built for both only.
+TARGETS = ("TARGETS=mm private_node x86", "FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=",
+           "TARGETS_C_64BIT_ONLY=ldt_gdt", "TARGETS_C_32BIT_NEEDED=")
+
+# How apt says that the fault is not ours.
+AWAY = re.compile(r"Failed to fetch|Could not (resolve|connect)|Temporary failure|Connection (failed|timed out|refused)"
+                  r"|Unable to connect|no Debian mirror")
+
+
+def recipe(*functions):
+    """What functions do, without their comments and docstrings."""
+    text = ""
+    for function in functions:
+        tree = ast.parse(inspect.getsource(function))
+        tree.body[0].body = [part for part in tree.body[0].body
+                             if not (isinstance(part, ast.Expr) and isinstance(part.value, ast.Constant))]
+        text += ast.unparse(tree)
+    return text
+
+
+def digest(*parts):
+    """A key of what something is made from."""
+    return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
+
+
+def root_key():
+    """What the root depends on: the suite, the packages, and what is done with them."""
+    return digest(SUITE, PACKAGES, UNWANTED.pattern, sorted(LINKS.items()), FOLDERS, recipe(fetch, make_root, pack_tar))
+
+
+def kselftest_key(git):
+    """What the installed kselftests depend on."""
+    trees = [git.text("rev-parse", f"HEAD:{name}") for name in SOURCES]
+    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), TARGETS, recipe(make_kselftest))
+
+
+def current(target, key):
+    """Is a file there, made from what is asked for now?"""
+    stamp = target.with_suffix(".stamp")
+    return target.exists() and stamp.exists() and stamp.read_text().strip() == key
+
+
+@contextlib.contextmanager
+def replaced(target, key):
+    """A new file to be written in a folder that goes, whatever happens; when all went well it is the target."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=OUT, prefix=".new-") as folder:
+        new = Path(folder) / target.name
+        yield new
+        # In between, a file without stamp: it is made again.
+        target.with_suffix(".stamp").unlink(missing_ok=True)
+        os.replace(new, target)
+        files.write(target.with_suffix(".stamp"), key + "\n")
+    console.say(f"{target.name}: {target.stat().st_size / (1 << 20):.1f} MiB")
+
+
+def fetch(folder):
+    """Debian's packages, unpacked as one tar archive, and the names of what came. Without root there may be no user
+    namespaces; to unpack packages none is needed."""
+    mirror = process.out([paths.WORKBENCH / "host" / "apt-private", "mirror"]).strip()
+    names = folder / "names"
+    mode = "root" if os.geteuid() == 0 else "chrootless"
+    run("rootfs.log", "mmdebstrap", f"--mode={mode}", "--variant=extract", f"--include={','.join(PACKAGES)}",
+        f"--extract-hook=ls \"$1\"/var/cache/apt/archives >{shlex.quote(str(names))}", "--skip=cleanup/apt/cache",
+        SUITE, folder / "root.tar", f"deb {mirror} {SUITE} main")
+    return folder / "root.tar", [name for name in names.read_text().split() if name.endswith(".deb")]
+
+
+def run(log, *command):
+    """Run a command with its output in a log; raises with the line that matters."""
+    path = paths.LOGS / log
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8") as sink:
+        done = subprocess.run([str(word) for word in command], stdout=sink, stderr=subprocess.STDOUT, check=False,
+                              stdin=subprocess.DEVNULL, env=process.environment())
+    if done.returncode:
+        raise CommandError(f"{process.telling_line(path)} (log {path})")
+
+
+def pack_tar(packed, out):
+    """The archive for the kernel, from a tar archive."""
+    writer = cpio.Writer(out)
+    with tarfile.open(packed) as archive:
+        for member in sorted(archive, key=lambda member: member.name.removeprefix("./")):
+            name = member.name.removeprefix("./").rstrip("/")
+            if name in ("", ".", *LINKS) or UNWANTED.match(f"{name}/"):
+                continue
+            if member.isdir():
+                writer.folder(name, member.mode)
+            elif member.issym():
+                writer.link(name, member.linkname)
+            elif member.isfile() or member.islnk():
+                writer.file(name, archive.extractfile(member).read(), member.mode)
+    for name, target in LINKS.items():
+        writer.link(name, target)
+    for name in FOLDERS:
+        writer.folder(name)
+    writer.end()
+
+
+def make_root(new):
+    """Debian's part of the guest's root, compressed; returns the packages that are in it."""
+    archive, packages = fetch(new.parent)
+    with open(new.with_suffix(""), "wb") as out:
+        pack_tar(archive, out)
+    run("rootfs-zstd.log", "zstd", "-q", "-T0", "-10", "-f", new.with_suffix(""), "-o", new)
+    return packages
+
+
+def make_kselftest(tree, new):
+    """The kernel's tests as they are installed."""
+    objects = paths.BUILD / "kselftest"
+    run("kselftest-headers.log", "make", "-s", "-C", tree, f"O={objects}", "ARCH=x86_64", "headers")
+    run("kselftest.log", "make", "-s", "-C", tree / "tools/testing/selftests", f"-j{os.cpu_count()}", f"O={objects}",
+        "ARCH=x86_64", *TARGETS, f"INSTALL_PATH={new.parent}/kselftest", "install")
+    with open(new, "wb") as out:
+        writer = cpio.Writer(out)
+        writer.tree(new.parent / "kselftest", "kselftest")
+        writer.end()
+
+
+def prepare_root():
+    """Debian's part, if what is there is not what is asked for. Without a mirror, what is there has to do."""
+    key = root_key()
+    if current(ROOT, key):
+        return
+    console.say(f"guest root: Debian {SUITE} with {', '.join(PACKAGES)}")
+    try:
+        with replaced(ROOT, key) as new:
+            packages = make_root(new)
+        files.write(OUT / "root.packages", "".join(f"{name}\n" for name in sorted(packages)))
+    except (RuntimeError, CommandError) as error:
+        without_mirror(error)
+
+
+def without_mirror(error):
+    """Go on with the old root if there is one and the mirror is away; else that is the end."""
+    if not (ROOT.exists() and AWAY.search(str(error))):
+        raise CommandError(f"making the guest's root: {error}") from None
+    console.say(f"guest root: the mirror is away ({error}); going on with the one there is, made of an older recipe")
+
+
+def prepare_kselftest():
+    """The kselftests of the source that this run works on."""
+    key = kselftest_key(Git(paths.SOURCE))
+    if current(KSELFTEST, key):
+        return
+    console.say("kselftests: building and installing the collections mm and private_node, and the LDT test of x86")
+    try:
+        with replaced(KSELFTEST, key) as new:
+            make_kselftest(paths.SOURCE, new)
+    except CommandError as error:
+        raise CommandError(f"building the kselftests: {error}") from None
+
+
+def prepare(kselftests=False):
+    """Make what is missing or old; one command at a time."""
+    with lock.held(paths.BUILD / "rootfs.lock", "makes the guest's files"):
+        prepare_root()
+        if kselftests:
+            prepare_kselftest()
+
+
+def main(words):
+    """wb root [kselftest]"""
+    if words not in ([], ["kselftest"]):
+        raise CommandError("wb root [kselftest]")
+    if words:
+        source.pin(own=True)
+    prepare(kselftests=bool(words))
+    return 0

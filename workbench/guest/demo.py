@@ -29,7 +29,7 @@ def main(_):
     kernel = Kernel("default")
     kernel.build()
     boot = qemu.Boot(kernel=kernel.image(), name="demo", machine="cxl", append="page_owner=on pti=on", jobs=("demo",),
-                     files=chapters(), timeout=300, config="default", witness=("pti on", "page_owner on"))
+                     files=chapters(), timeout=600, config="default", witness=("pti on", "page_owner on"))
     console.say("two nodes with ordinary memory, two CXL memory devices, in QEMU")
     outcome = qemu.run(boot, echo="demo:")
     console.say(f"the guest ended after {outcome.seconds:.0f} s")

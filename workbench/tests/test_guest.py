@@ -460,6 +460,7 @@ class Witnesses(StubQemu):
         done = subprocess.run(["bash", "-c", job], cwd=self.folder, env={**os.environ, "RESULTS": str(self.folder)}, check=False,
                               capture_output=True)
         self.assertEqual(done.returncode, 1)
+        self.assertEqual(done.stdout.decode().splitlines()[-1], "not as asked for: bad news")
         self.assertEqual((self.folder / "witness.ktap").read_text().splitlines(),
                          ["TAP version 13", "1..2", "ok 1 good", "# expected bad news, but: it is news that is not so",
                           "not ok 2 bad news"])

@@ -36,7 +36,7 @@ needs.kselftest := kernel check
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check check-full lint shell tree refresh range-diff base-update kernel mbox bisect bench clean \
-	setup base-tree rootfs kselftest known-config
+	setup base-tree rootfs kselftest known-config known-revision
 MAKEFLAGS += --no-print-directory
 .NOTPARALLEL:
 
@@ -83,7 +83,10 @@ tree: base-tree
 refresh: setup
 	@workbench/wb series refresh
 
-range-diff: tree
+known-revision:
+	@$(if $(WB_FROM),:,echo 'FROM= names a revision of this repository: make range-diff FROM=HEAD~3' >&2; exit 1)
+
+range-diff: known-revision tree
 	@exec workbench/wb series range-diff "$$WB_FROM"
 
 base-update: tree

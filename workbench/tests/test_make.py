@@ -162,6 +162,12 @@ class Make(Copied):
             self.assertIn("there are: arm64 debug default", text)
             self.assertEqual(self.calls(), [])
 
+    def test_range_diff_has_to_know_from_what(self):
+        """Told before anything is assembled."""
+        status, text = self.make("range-diff")
+        self.assertEqual((status, self.calls()), (2, []))
+        self.assertIn("FROM= names a revision", text)
+
     def test_paths_that_make_cannot_handle(self):
         """Refused in the first second, before a download of minutes."""
         for path in ("/a b", "/a:b"):

@@ -63,7 +63,7 @@ def modules(inputs):
 def bench(inputs):
     """The benchmark: two kernels, its programs, and the guest."""
     builds(inputs)
-    inputs.code("bench", "guest/init", "guest/lib.sh", "guest/qemu.py", "guest/machines.py")
+    inputs.code("bench", "guest/init", "guest/lib.sh", "guest/qemu.py", "guest/machines.py", "guest/witness", "guest/jobs/witness")
     inputs.file(paths.BUILD / "rootfs" / "root.cpio.zst")
     inputs.tools("objdump", "qemu-system-x86_64")
 

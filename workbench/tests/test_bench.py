@@ -99,7 +99,7 @@ class Bounds(unittest.TestCase):
         self.assertEqual(row([], [151], max=150).verdict()[0], "failed")
 
     def test_pending_skips_until_it_is_met(self):
-        self.assertEqual(row([9], [151], max=150, pending="later").verdict()[0], "skipped")
+        self.assertEqual(row([9], [151], max=150, pending="later").verdict(), ("skipped", "pending: later"))
         status, detail = row([9], [150], max=150, pending="later").verdict()
         self.assertEqual(status, "failed")
         self.assertIn("take its `pending` out", detail)

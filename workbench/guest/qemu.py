@@ -24,7 +24,8 @@ RUNS = paths.BUILD / "run"
 # time, of which it may see too few. The watchdog of 7.3's clocksources can hang a boot with several CPUs: while the
 # clocksource is still jiffies, watchdog_check_skew() waits for a CPU that stop_machine() holds, and its timeout is read
 # from jiffies, which no CPU advances then. Where instructions are counted there is one CPU, and a clock that is exact.
-EMULATED = "panic=-1 kunit.autorun=0 no_timer_check"
+# Memory that is plugged stays off line until a job wants it there, which a suite can change.
+EMULATED = "panic=-1 kunit.autorun=0 no_timer_check memhp_default_state=offline"
 SEVERAL_CPUS = "tsc=nowatchdog"
 
 # Crashes have to end the machine: no test goes on after a warning, and none passes because nobody read the console.

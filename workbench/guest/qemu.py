@@ -29,7 +29,7 @@ RESERVED = {}   # name of a boot -> the lock of its folder
 # the clocksource is still jiffies, watchdog_check_skew() waits for a CPU that stop_machine() holds, and its timeout is read
 # from jiffies, which no CPU advances then. Where instructions are counted there is one CPU, and a clock that is exact.
 #
-# Memory comes on line when a test or a user says so, also in a kernel that does it by itself, as distributions' do.
+# Memory that is plugged comes on line when a job says so, or a suite, also in a kernel that does it by itself.
 EMULATED = "panic=-1 kunit.autorun=0 no_timer_check memhp_default_state=offline"
 SEVERAL_CPUS = "tsc=nowatchdog"
 

@@ -4,6 +4,7 @@
 import importlib
 import io
 import json
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -26,6 +27,8 @@ def main():
     folder = Path(__file__).resolve().parent
     sys.path[:0] = [str(folder.parent), str(folder)]
     importlib.import_module("lib.git").forget_elsewhere()
+    # In the background of a script ^C is ignored, and by all that is started from there. The tests interrupt commands.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])
     outcome = unittest.TextTestRunner(stream=io.StringIO(), resultclass=Collected, buffer=True).run(suite)
     rows = [(test, "passed", "") for test in outcome.passed]

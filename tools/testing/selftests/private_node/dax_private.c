@@ -1494,11 +1494,12 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
-	/* Until all is in use, but for what watermarks keep back. */
+	/*
+	 * Until all is in use, but for what watermarks and the lists of CPUs
+	 * keep back: that is at the beginning or at the end, not half-way.
+	 */
 	hook_alloc("nid=%d count=%lu key", self->nid, self->zones.managed);
-	pfn = last_pages(self->nid, MAX_ORDER_PAGES);
-	if (some_free(pfn, MAX_ORDER_PAGES))
-		pfn -= MAX_ORDER_PAGES;
+	pfn = last_pages(self->nid, self->zones.managed / 2) & ~(MAX_ORDER_PAGES - 1UL);
 	ASSERT_FALSE(some_free(pfn, MAX_ORDER_PAGES));
 	ASSERT_EQ(EBUSY, fail_page(pfn));
 	ASSERT_EQ(corrupted + (getpagesize() >> 10), memory_kb("HardwareCorrupted"));

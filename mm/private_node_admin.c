@@ -11,6 +11,8 @@
 #include <linux/ctype.h>
 #include <linux/export.h>
 #include <linux/log2.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/private_node.h>
 #include <linux/private_node_admin.h>
@@ -18,6 +20,7 @@
 #include <linux/string.h>
 #include <linux/vmstat.h>
 
+#include "internal.h"
 #include "page_alloc.h"
 #include "private_node.h"
 
@@ -90,20 +93,69 @@ int private_node_print_features(char *buf, size_t size, unsigned long features)
 }
 EXPORT_SYMBOL_GPL(private_node_print_features);
 
+#ifdef CONFIG_MEMORY_FAILURE
+/*
+ * A page that failed is not free and in nobody's hands: it was taken from the
+ * buddy allocator, or has not been put back into it when it was freed.
+ */
+static bool private_page_is_lost(struct page *page)
+{
+	if (!PageHWPoison(page))
+		return false;
+	return page_private(page) == MAGIC_HWPOISON ||
+	       (!page_count(page) && !is_free_buddy_page(page));
+}
+
+struct private_lost {
+	int nid;
+	unsigned long nr_pages;
+};
+
+static int private_block_lost(struct memory_block *mem, void *arg)
+{
+	unsigned long pfn = section_nr_to_pfn(mem->start_section_nr);
+	unsigned long end = pfn + memory_block_size_bytes() / PAGE_SIZE;
+	struct private_lost *lost = arg;
+
+	if (mem->nid != lost->nid || mem->state != MEM_ONLINE ||
+	    !atomic_long_read(&mem->nr_hwpoison))
+		return 0;
+	for (; pfn < end; pfn++)
+		lost->nr_pages += private_page_is_lost(pfn_to_page(pfn));
+	return 0;
+}
+
+static unsigned long private_node_lost_pages(int nid)
+{
+	struct private_lost lost = { .nid = nid };
+
+	lock_device_hotplug();
+	for_each_memory_block(&lost, private_block_lost);
+	unlock_device_hotplug();
+	return lost.nr_pages;
+}
+#else
+static unsigned long private_node_lost_pages(int nid)
+{
+	return 0;
+}
+#endif
+
 /* Is no page of the node in use? The answer can be old when it comes. */
 static bool private_node_is_idle(int nid)
 {
+	unsigned long managed = 0, free = 0;
 	struct zone *zone;
 
 	for_each_populated_zone(zone) {
 		if (zone_to_nid(zone) != nid)
 			continue;
 		drain_all_pages(zone);
-		if (zone_page_state_snapshot(zone, NR_FREE_PAGES) !=
-		    zone_managed_pages(zone))
-			return false;
+		managed += zone_managed_pages(zone);
+		free += zone_page_state_snapshot(zone, NR_FREE_PAGES);
 	}
-	return true;
+	/* Going offline passes pages that failed. */
+	return free == managed || free + private_node_lost_pages(nid) == managed;
 }
 
 int private_node_remove_idle_memory(struct private_node *pn,

@@ -32,6 +32,7 @@
 #include <linux/notifier.h>
 #include <linux/numa.h>
 #include <linux/page-isolation.h>
+#include <linux/page_reporting.h>
 #include <linux/page_frag_cache.h>
 #include <linux/prandom.h>
 #include <linux/private_node.h>
@@ -2284,6 +2285,56 @@ static void the_system_looks_the_same(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, private_free_pages(), 0);
 }
 
+#ifdef CONFIG_PAGE_REPORTING
+/* Counts what a balloon would let the hypervisor take away */
+struct reporter {
+	struct page_reporting_dev_info dev;
+	unsigned long nr_ordinary;
+	unsigned long nr_private;
+};
+
+static int count_reported(struct page_reporting_dev_info *dev,
+			  struct scatterlist *sgl, unsigned int nents)
+{
+	struct reporter *r = container_of(dev, struct reporter, dev);
+	struct scatterlist *sg;
+	unsigned int i;
+
+	for_each_sg(sgl, sg, nents, i) {
+		if (node_is_private(page_to_nid(sg_page(sg))))
+			r->nr_private++;
+		else
+			r->nr_ordinary++;
+	}
+	return 0;
+}
+
+/* What is free on a private node is not the hypervisor's to take. */
+static void free_pages_are_not_reported(struct kunit *test)
+{
+	struct reporter *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	plug_all(test);
+	r->dev.report = count_reported;
+	r->dev.order = PAGE_REPORTING_ORDER_UNSPECIFIED;
+	ret = page_reporting_register(&r->dev);
+	if (ret == -EBUSY)
+		kunit_skip(test, "a balloon reports already");
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	/* One pass, which takes some pages of each zone. */
+	flush_delayed_work(&r->dev.work);
+	page_reporting_unregister(&r->dev);
+
+	KUNIT_EXPECT_GT(test, r->nr_ordinary, 0);
+	KUNIT_EXPECT_EQ(test, r->nr_private, 0);
+	expect_all_free(test, f->owners[0].nid);
+	expect_all_free(test, f->owners[1].nid);
+}
+#endif
+
 static void nobody_hibernates_with_it(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -2590,6 +2641,9 @@ static struct kunit_case private_node_cases[] = {
 #endif
 	KUNIT_CASE(the_system_looks_the_same),
 	KUNIT_CASE(slab_builds_nothing),
+#ifdef CONFIG_PAGE_REPORTING
+	KUNIT_CASE(free_pages_are_not_reported),
+#endif
 	KUNIT_CASE(nobody_hibernates_with_it),
 	KUNIT_CASE_SLOW(requests_at_random),
 	{}

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -34,11 +35,14 @@
 #define NODES		"/sys/devices/system/node"
 #define BLOCKS		"/sys/devices/system/memory"
 #define HOOK		"/sys/kernel/debug/test_private_node"
+#define POISON		"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define OURS		"dax_private"
 
 #define MAX_DEVICES	8
 #define MAX_NODES	1024
 #define MAX_BLOCKS	4096
+/* The largest block of the buddy allocator. */
+#define MAX_ORDER_PAGES	1024
 #define TEXT		65536
 /* With a debug kernel on an emulated CPU. */
 #define TIMEOUT		900
@@ -1211,6 +1215,52 @@ TEST_F_TIMEOUT(dax, policy_of_private_node_only, TIMEOUT)
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 }
 
+/* Nor can pages be sent there: the node is not theirs to choose. */
+TEST_F_TIMEOUT(dax, user_pages_do_not_move_there, TIMEOUT)
+{
+	unsigned long own[MAX_NODES / (8 * sizeof(long))] = {};
+	unsigned long all[MAX_NODES / (8 * sizeof(long))];
+	const size_t size = 64 * getpagesize();
+	int status = 4711;
+	char *buf;
+
+	buf = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, buf);
+	memset(buf, 0x5a, size);
+	if (syscall(SYS_move_pages, 0, 0UL, NULL, NULL, NULL, 0) && errno == ENOSYS)
+		SKIP(return, "needs CONFIG_NUMA_MIGRATION");
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	own[self->nid / (8 * sizeof(long))] |=
+		1UL << self->nid % (8 * sizeof(long));
+	memset(all, 0xff, sizeof(all));
+
+	/* Nothing moves, and the call says why. */
+	EXPECT_EQ(-1, syscall(SYS_move_pages, 0, 1UL, (void *[]){ buf },
+			      &self->nid, &status, MPOL_MF_MOVE));
+	EXPECT_EQ(ENODEV, errno);
+	EXPECT_EQ(4711, status);
+	EXPECT_EQ(-1, syscall(SYS_migrate_pages, 0, (unsigned long)MAX_NODES, all, own));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, syscall(SYS_mbind, buf, size, MPOL_BIND, own,
+			      (unsigned long)MAX_NODES, MPOL_MF_MOVE));
+	EXPECT_EQ(EINVAL, errno);
+
+	/* Among all nodes it is left out. */
+	EXPECT_EQ(0, syscall(SYS_migrate_pages, 0, (unsigned long)MAX_NODES, own, all));
+	EXPECT_EQ(0, syscall(SYS_mbind, buf, size, MPOL_INTERLEAVE, all,
+			     (unsigned long)MAX_NODES, MPOL_MF_MOVE));
+	EXPECT_EQ(0, syscall(SYS_move_pages, 0, 1UL, (void *[]){ buf }, NULL,
+			     &status, 0));
+	EXPECT_LE(0, status);
+	EXPECT_NE(self->nid, status);
+	for (size_t i = 0; i < size; i++)
+		ASSERT_EQ(0x5a, buf[i]);
+	munmap(buf, size);
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+}
+
 /* Who asks with the key gets this node's memory, all of it, and no other. */
 TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
 {
@@ -1370,6 +1420,120 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
 	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* The pages that the last memory block of a node ends with, @count of them. */
+static unsigned long last_pages(int nid, unsigned long count)
+{
+	int blocks[MAX_BLOCKS], last = 0;
+	char size[32];
+
+	if (read_file(BLOCKS "/block_size_bytes", size, sizeof(size)) < 0)
+		return 0;
+	for (int i = node_blocks(nid, blocks, MAX_BLOCKS); i-- > 0;)
+		last = blocks[i] > last ? blocks[i] : last;
+	return (last + 1) * (strtoull(size, NULL, 16) / getpagesize()) - count;
+}
+
+/* Are there free pages of the buddy allocator among these? They begin where a block of it can begin. */
+static bool some_free(unsigned long pfn, unsigned long count)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	bool found = false;
+	uint64_t flags;
+
+	if (fd < 0)
+		return true;
+	for (unsigned long i = 0; i < count && !found; i++)
+		found = pread(fd, &flags, sizeof(flags), (pfn + i) * sizeof(flags)) !=
+				sizeof(flags) || flags & 1ULL << KPF_BUDDY;
+	close(fd);
+	return found;
+}
+
+/* Tell the kernel that a page failed, returns an errno. */
+static int fail_page(unsigned long pfn)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%lu", pfn);
+	return write_file(POISON, text);
+}
+
+/* A page that failed is never free again. It does not keep its node from going. */
+TEST_F_TIMEOUT(dax, failed_page, TIMEOUT)
+{
+	long corrupted = memory_kb("HardwareCorrupted");
+
+	if (access(POISON, F_OK))
+		SKIP(return, "needs CONFIG_HWPOISON_INJECT and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(0, fail_page(last_pages(self->nid, 1)));
+	ASSERT_FALSE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(self->zones.managed - 1, self->zones.free);
+	ASSERT_EQ(corrupted + (getpagesize() >> 10), memory_kb("HardwareCorrupted"));
+
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_FALSE(node_in("has_private_memory", self->nid));
+	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Who holds a page that failed is not deprived of it, and gives it back as any. */
+TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
+{
+	long corrupted = memory_kb("HardwareCorrupted");
+	unsigned long pfn;
+
+	if (access(POISON, F_OK))
+		SKIP(return, "needs CONFIG_HWPOISON_INJECT and debugfs");
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	/*
+	 * Until all is in use, but for what watermarks and the lists of CPUs
+	 * keep back: that is at the beginning or at the end, not half-way.
+	 */
+	hook_alloc("nid=%d count=%lu key", self->nid, self->zones.managed);
+	pfn = last_pages(self->nid, self->zones.managed / 2) & ~(MAX_ORDER_PAGES - 1UL);
+	ASSERT_FALSE(some_free(pfn, MAX_ORDER_PAGES));
+	ASSERT_EQ(EBUSY, fail_page(pfn));
+	ASSERT_EQ(corrupted + (getpagesize() >> 10), memory_kb("HardwareCorrupted"));
+
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_TRUE(node_in("has_private_memory", self->nid));
+	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+	ASSERT_FALSE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(self->zones.managed - 1, self->zones.free);
+
+	/* Now it is in nobody's way. */
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_FALSE(node_in("has_private_memory", self->nid));
+	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* No service acts on its memory because somebody writes to a file. */
+TEST_F_TIMEOUT(dax, requests_to_services_are_refused, TIMEOUT)
+{
+	char path[128];
+
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	snprintf(path, sizeof(path), NODES "/node%d/compact", self->nid);
+	if (!access(path, F_OK))
+		EXPECT_EQ(EINVAL, write_file(path, "1"));
+	snprintf(path, sizeof(path), NODES "/node%d/reclaim", self->nid);
+	if (!access(path, F_OK))
+		EXPECT_EQ(EINVAL, write_file(path, "1M"));
+	ASSERT_EQ(0, write_file("/proc/sys/vm/compact_memory", "1"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
 }
 
 TEST_HARNESS_MAIN

@@ -142,7 +142,7 @@ class Inputs:
         self.code("guest/init", "guest/lib.sh", "guest/qemu.py", "guest/judge.py", "guest/results.py", "guest/cpio.py",
                   "check/ktap.py", "check/boots.py", "lib/cases.py")
         self.file(paths.SOURCE / "tools" / "testing" / "kunit" / "kunit_parser.py")
-        self.add("machine", (machines.arguments(boot.machine), machines.features(boot.machine), seen))
+        self.add("machine", (machines.get(boot.machine), seen))
         self.add("boot", (boot.name, boot.append, boot.jobs, boot.files, boot.icount, boot.taint,
                           qemu.promised(boot.config, "boot", " ")))
         self.tools("qemu-system-x86_64")

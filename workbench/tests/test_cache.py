@@ -117,8 +117,10 @@ class Booted(State):
 
     def setUp(self):
         super().setUp()
-        self.patch(qemu, "job_file", lambda name: self.folder / "workbench" / "jobs" / name)
-        for name in ("build/image", "build/rootfs/root.cpio.zst", "build/rootfs/kselftest.cpio", "workbench/jobs/work", "workbench/jobs/other",
+        self.patch(qemu, "job_file", lambda name, room="jobs": self.folder / "workbench" / room / name)
+        self.patch(cache.machines, "get", cache.machines.Machine)
+        for name in ("workbench/witness/parameters", "build/image", "build/rootfs/root.cpio.zst",
+                     "build/rootfs/kselftest.cpio", "workbench/jobs/work", "workbench/jobs/other",
                      "workbench/guest/init", "workbench/guest/lib.sh", "workbench/guest/qemu.py", "workbench/check/ktap.py",
                      "workbench/topics/a/suites.toml", "COPYING"):
             self.write(name, name)
@@ -129,7 +131,8 @@ class Booted(State):
 
     def test_everything_that_is_booted_counts(self):
         first = self.boot_key()
-        for name in ("build/image", "build/rootfs/root.cpio.zst", "build/rootfs/kselftest.cpio", "workbench/jobs/work", "workbench/guest/init",
+        for name in ("workbench/witness/parameters", "build/image", "build/rootfs/root.cpio.zst",
+                     "build/rootfs/kselftest.cpio", "workbench/jobs/work", "workbench/guest/init",
                      "workbench/guest/lib.sh", "workbench/guest/qemu.py", "workbench/check/ktap.py"):
             self.write(name, "changed")
             self.assertNotEqual(self.boot_key(), first, name)
@@ -143,7 +146,7 @@ class Booted(State):
             keys.add(self.boot_key())
         with mock.patch.object(cache, "version", return_value="11.0"):
             keys.add(self.boot_key())
-        with mock.patch.dict(cache.machines.MACHINES, {"cxl": ("q35", ["-m", "3G"])}):
+        with mock.patch.object(cache.machines, "get", return_value=cache.machines.Machine("another")):
             keys.add(self.boot_key())
         self.assertEqual(len(keys), 9)
 

@@ -125,7 +125,7 @@ class Boots(unittest.TestCase):
     @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
     def test_what_prepares_has_no_case_and_what_was_promised_has_to_be_there(self):
         tap = "TAP version 13\n1..1\nok 1 fine\n"
-        outcome = mock.Mock(text=lambda name: {"p.ktap": tap, "j.ktap": tap}.get(name, ""))
+        outcome = mock.Mock(jobs=("p", "j"), text=lambda name: {"p.ktap": tap, "j.ktap": tap}.get(name, ""))
         cases = boots.result_cases({"prepare": ["p"], "jobs": ["j"]}, outcome)
         self.assertEqual([case.name for case in cases], ["job j/fine"])
         cases = boots.result_cases(self.TABLE, outcome)

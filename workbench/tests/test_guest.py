@@ -15,7 +15,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from guest import cpio, demo, judge, machines, qemu, results, root, shell, stacks
+from guest import demo, judge, machines, qemu, results, root, shell, stacks
 from lib import console, paths
 from lib.errors import CommandError
 

@@ -66,7 +66,7 @@ class SetupTests(unittest.TestCase):
 
     def setup_command(self, *words):
         """Run it; exit status and all that it printed."""
-        done = subprocess.run([SETUP, *words], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        done = subprocess.run([SETUP, *words], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, check=False, timeout=300)
         return done.returncode, done.stdout
 
@@ -269,7 +269,7 @@ esac""")
         self.command("apt-cache", 'echo "  Candidate: 1"')
         self.command("apt-get", ": >{folder}/reached; exec sleep 600")
         self.table("one toy toy")
-        with subprocess.Popen([SETUP, "one"], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        with subprocess.Popen([SETUP, "one"], cwd=self.folder, env=self.env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               start_new_session=True) as running:
             deadline = time.monotonic() + 120
             while not (self.folder / "reached").exists() and time.monotonic() < deadline:

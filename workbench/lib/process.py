@@ -16,6 +16,12 @@ def environment(more=None):
             "LC_ALL": "C.UTF-8", **(more or {})}
 
 
+def speak_english():
+    """The same for this process, and so for all that it runs."""
+    os.environ.pop("LANGUAGE", None)
+    os.environ["LC_ALL"] = "C.UTF-8"
+
+
 def telling_line(log):
     """The line of a log that a reader wants to see first."""
     return telling_of(Path(log).read_text(errors="replace"))

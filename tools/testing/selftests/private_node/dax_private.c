@@ -1435,7 +1435,10 @@ static unsigned long last_pages(int nid, unsigned long count)
 	return (last + 1) * (strtoull(size, NULL, 16) / getpagesize()) - count;
 }
 
-/* Are there free pages of the buddy allocator among these? They begin where a block of it can begin. */
+/*
+ * Are there free pages of the buddy allocator among these? They begin where a
+ * block of it can begin.
+ */
 static bool some_free(unsigned long pfn, unsigned long count)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY);

@@ -8,7 +8,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   configs       kernel/configs/CONFIG.config, for each of these
   machine       of guest/machines
   append        parameters for the kernel
-  witness       what the guest has to see of that beside its machine's and config's witnesses: NAME WORDS of witness/NAME
+  witness       what the guest has to see beside its machine's and its config's witnesses: NAME WORDS of witness/NAME
   prepare       jobs that make the guest ready and have no cases; one that fails fails the boot
   jobs          jobs that print KTAP, from the topic's jobs/ or guest/jobs
   kunit         KUnit suites, run after the jobs
@@ -65,7 +65,9 @@ def host_checks():
               reads=reads.off, promised=promised.off),
         Suite("modules", "workbench", builds.modules, needs=("kernel",), builds=True, reads=reads.modules,
               promised=promised.modules),
-        Suite("bench", "workbench", bench.short_cases, needs=("kernel", "guest"), builds=True, reads=reads.bench),
+        # In check-full until the base's figures are recorded for this kernel (wb bench --record): without, it builds the base.
+        Suite("bench", "workbench", bench.short_cases, full=True, needs=("kernel", "guest"), builds=True,
+              reads=reads.bench),
         Suite("bisect", "series", prefixes.every_prefix, full=True, needs=("kernel",), builds=True, reads=reads.bisect,
               promised=promised.bisect),
         Suite("options", "series", builds.each_off, full=True, needs=("kernel",), builds=True, reads=reads.modules,

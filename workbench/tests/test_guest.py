@@ -329,7 +329,7 @@ class Witnesses(StubQemu):
         for path in paths.TOPICS.glob("*/suites.toml"):
             for suite in tomllib.loads(path.read_text())["suite"]:
                 asked = {proof[word.split("=")[0]] for word in suite.get("append", "").split() if word.split("=")[0] in proof}
-                seen = {line.split()[0] for line in suite.get("witness", ())}
+                seen = {line.split()[0].replace("soft", "memory") for line in suite.get("witness", ())}
                 self.assertEqual(asked - seen, set(), f"{path}: {suite['name']}")
 
     def run_kind(self, line, files=(), dmesg=""):
@@ -405,6 +405,13 @@ class Witnesses(StubQemu):
         files = {"/proc/cpuinfo": "processor : 0\nflags : a\n\nprocessor : 1\n"}
         self.assertTrue(self.sees("cpus 2", files=files))
         self.assertFalse(self.sees("cpus 4", files=files))
+
+    def test_soft(self):
+        said = "[ 0.0] user: [mem 0x0000000100000000-0x000000012fffffff]  soft reserved"
+        self.assertTrue(self.sees("soft 100000000-12fffffff", dmesg=said))
+        self.assertFalse(self.sees("soft 100000000-12fffffff"))
+        self.assertFalse(self.sees("soft 100000000-11fffffff", dmesg=said))
+        self.assertFalse(self.sees("soft 100000000-12fffffff", dmesg=said.replace("soft reserved", "usable")))
 
     def test_reserved(self):
         said = "[ 0.0] numa_spm: reserved for private memory: nodes 2-3"

@@ -202,10 +202,15 @@ def compile_locked(kernel, objects, more):
 
 def missing_option(source, dot_config):
     """The option that a file's Makefile asks for and that the configuration does not set; empty if the file is built."""
-    makefile = (paths.SOURCE / source).parent / "Makefile"
-    lines = makefile.read_text().replace("\\\n", " ") if makefile.is_file() else ""
-    guard = re.search(rf"^obj-\$\((CONFIG_\w+)\)\s*[+:]?=.*(?<=\s){re.escape(Path(source).stem)}\.o\b", lines, re.M)
-    return guard[1] if guard and guard[1] not in dot_config else ""
+    where = Path(source).parent
+    for folder in (where, where.parent):
+        makefile = paths.SOURCE / folder / "Makefile"
+        lines = makefile.read_text().replace("\\\n", " ") if makefile.is_file() else ""
+        name = re.escape(str(Path(source).relative_to(folder).with_suffix(".o")))
+        guard = re.search(rf"^obj-\$\((CONFIG_\w+)\)\s*[+:]?=.*(?<=\s){name}(?!\S)", lines, re.M)
+        if guard:
+            return guard[1] if guard[1] not in dot_config else ""
+    return ""
 
 
 def built_sources(kernel):
@@ -280,5 +285,6 @@ def known_noise(line):
 
 
 def strip(text, tree):
-    """Remarks without the path of their tree, so that two trees can be compared."""
-    return text.replace(f"{tree}/", "")
+    """Remarks without the path of their tree, so that two trees can be compared, nor the way by which a header came: sparse
+    cuts that off where it gets long, which paths decide."""
+    return re.sub(r" \(through [^)]*\)", "", text.replace(f"{tree}/", ""))

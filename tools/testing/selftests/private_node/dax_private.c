@@ -1480,7 +1480,9 @@ TEST_F_TIMEOUT(dax, failed_page, TIMEOUT)
 	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
 	ASSERT_FALSE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
+	/* On a reserved node it is plugged again by being bound. */
 	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -1520,6 +1522,7 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 	ASSERT_FALSE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
 	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 

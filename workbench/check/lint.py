@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The fast static checks: the series' rules, the round trip, our own sources, checkpatch, kernel-doc, shellcheck."""
 
+import argparse
 import collections
 import subprocess
 
@@ -30,8 +31,9 @@ def everything():
     ]
 
 
-def main(_):
+def main(words):
     """Run them alone; prints what does not pass, and the counts on the last line."""
+    argparse.ArgumentParser(prog="wb lint", description=__doc__).parse_args(words)
     source.pin()
     cases = everything()
     for case in cases:

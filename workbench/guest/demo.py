@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boot the patched kernel with emulated CXL memory and walk through what the series does."""
 
+import argparse
 import sys
 import tomllib
 
@@ -22,8 +23,9 @@ def chapters():
     return {f"chapters/{number:02d}": path.read_text() for number, path in enumerate(files)}
 
 
-def main(_):
+def main(words):
     """Build what is missing, boot, print the guest's `demo:` lines as they come."""
+    argparse.ArgumentParser(prog="wb demo", description=__doc__).parse_args(words)
     source.pin(own=True)
     qemu.prepare()
     kernel = Kernel("default")

@@ -5,6 +5,7 @@ Each is made again when what it is made from has changed, beside the old one, wh
 Debian's packages are in the root stands in root.packages beside it.
 """
 
+import argparse
 import ast
 import contextlib
 import hashlib
@@ -204,9 +205,10 @@ def prepare(kselftests=False):
 
 def main(words):
     """wb root [kselftest]"""
-    if words not in ([], ["kselftest"]):
-        raise CommandError("wb root [kselftest]")
-    if words:
+    parser = argparse.ArgumentParser(prog="wb root", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", nargs="?", choices=["kselftest"])
+    kselftests = parser.parse_args(words).what == "kselftest"
+    if kselftests:
         source.pin(own=True)
-    prepare(kselftests=bool(words))
+    prepare(kselftests=kselftests)
     return 0

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the tests share."""
 
+import functools
+import importlib.machinery
+import importlib.util
+import sys
 import tempfile
 import time
 import unittest
@@ -10,6 +14,16 @@ from unittest import mock
 from lib.cases import Case
 
 GOOD = [Case("a", "passed"), Case("b", "skipped", "needs c")]
+
+
+@functools.cache
+def entry():
+    """The entry command, as a module."""
+    loader = importlib.machinery.SourceFileLoader("wb", str(Path(__file__).resolve().parent.parent / "wb"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("wb", loader))
+    with mock.patch.object(sys, "dont_write_bytecode", True):
+        loader.exec_module(module)
+    return module
 
 
 def alive(pid):

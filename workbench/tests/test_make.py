@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests of the Makefile and of what it calls first: in a copy of the repository's shell of it, with commands that pretend."""
 
+import contextlib
 import importlib
+import io
 import json
 import os
 import re
@@ -12,6 +14,9 @@ import tempfile
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
+
+from shared import entry
 
 WORKBENCH = Path(__file__).resolve().parent.parent
 TOP = WORKBENCH.parent
@@ -254,6 +259,17 @@ class Entry(unittest.TestCase):
             status, text = self.wb("series", "check", WB_BUILD=path)
             self.assertEqual((status, len(text.splitlines())), (1, 1), text)
             self.assertIn(words, text)
+
+    def test_each_command_tells_what_it_does_and_does_nothing(self):
+        """Also those that take no words, which would begin to build; and a word that nobody knows is refused."""
+        for module in dict.fromkeys(entry().COMMANDS.values()):
+            main = importlib.import_module(module).main
+            for words, status in ((["--help"], 0), (["--no-such-word"], 2)):
+                with self.subTest(module=module, words=words), contextlib.redirect_stdout(io.StringIO()) as out, \
+                        contextlib.redirect_stderr(out), mock.patch.object(subprocess, "Popen", side_effect=AssertionError), \
+                        self.assertRaises(SystemExit) as ended:
+                    main(words)
+                self.assertEqual((ended.exception.code, out.getvalue()[:6]), (status, "usage:"))
 
     def test_a_full_disk_is_one_line(self):
         """Also where nothing but our own writing met it."""

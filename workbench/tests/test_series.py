@@ -3,8 +3,6 @@
 
 import contextlib
 import functools
-import importlib.machinery
-import importlib.util
 import io
 import os
 import re
@@ -21,19 +19,11 @@ from lib.git import listed
 from series.maintainers import Maintainers
 from series.order import SeriesFile
 from series.patch import breaks_message, parse_patch, slug
+from shared import entry
 
 # Hundreds of small git commands: in memory they take half the time.
 if os.access("/dev/shm", os.W_OK):
     tempfile.tempdir = "/dev/shm"
-
-WORKBENCH = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(WORKBENCH))
-
-
-LOADER = importlib.machinery.SourceFileLoader("wb", str(WORKBENCH / "wb"))
-TOOL = importlib.util.module_from_spec(importlib.util.spec_from_loader("wb", LOADER))
-with mock.patch.object(sys, "dont_write_bytecode", True):
-    LOADER.exec_module(TOOL)
 
 KERNEL_MAINTAINERS = """\
 List of maintainers
@@ -190,7 +180,7 @@ class Toy(unittest.TestCase):
         output = io.StringIO()
         with self.here(), mock.patch.dict(os.environ, env or {}), \
                 contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
-            status = TOOL.main(["series", *words])
+            status = entry().main(["series", *words])
         if os.environ.get("SERIES_TEST_SHOW"):
             print(f"{self.id()}: series {' '.join(words)}\n{output.getvalue()}")
         return status, output.getvalue()
@@ -1242,7 +1232,7 @@ class Lists(Toy):
     """prefixes, files, touched."""
 
     def test_the_script_itself(self):
-        done = subprocess.run([sys.executable, "-B", str(WORKBENCH / "wb"), "series", "check"], check=False, text=True,
+        done = subprocess.run([sys.executable, "-B", str(paths.WORKBENCH / "wb"), "series", "check"], check=False, text=True,
                               env={**os.environ, "WB_TOP": str(self.top)}, stdout=subprocess.PIPE)
         self.assertEqual(done.returncode, 0)
         self.assertIn("3 patches, 3 new files, 2 MAINTAINERS entries: no problem", done.stdout)

@@ -26,6 +26,16 @@ def work():
 sys.exit(stop.guarded(work))
 """
 PLAIN = 'echo $$ >>"$1"; exec sleep 60'
+# The entry command, whose command to build a kernel only runs the program.
+ENTRY = """
+import subprocess, sys
+from unittest import mock
+sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
+import kernel.build
+from shared import entry
+kernel.build.main = lambda words: subprocess.run(["sh", "-c", sys.argv[3], "sh", sys.argv[2]], check=False).returncode
+sys.exit(entry().run(["kernel", "default"]))
+"""
 STUBBORN = 'trap "" TERM INT; echo $$ >>"$1"; while :; do sleep 60; done'
 
 
@@ -39,12 +49,12 @@ class Ended(unittest.TestCase):
     def started(self):
         return [int(word) for word in self.pids.read_text(encoding="utf-8").split()]
 
-    def end(self, number, script=PLAIN, group=False):
-        """(exit status, what was said on stderr, seconds until the end) of a command that gets a signal while two programs run."""
-        with subprocess.Popen([sys.executable, "-c", PROGRAM, paths.WORKBENCH, self.pids, script], text=True,
+    def end(self, number, script=PLAIN, group=False, program=PROGRAM, running=2):
+        """(exit status, what was said on stderr, seconds until the end) of a command that gets a signal while programs run."""
+        with subprocess.Popen([sys.executable, "-c", program, paths.WORKBENCH, self.pids, script], text=True,
                               stderr=subprocess.PIPE, start_new_session=True) as command:
             self.addCleanup(lambda: [os.kill(pid, signal.SIGKILL) for pid in self.started() if alive(pid)])
-            self.assertTrue(wait_for(lambda: len(self.started()) == 2))
+            self.assertTrue(wait_for(lambda: len(self.started()) == running))
             began = time.monotonic()
             (os.killpg if group else os.kill)(command.pid, number)
             _, said = command.communicate(timeout=30)
@@ -87,6 +97,13 @@ class Ended(unittest.TestCase):
 
     def test_programs_that_do_not_listen_are_killed(self):
         self.assert_over(signal.SIGINT, "interrupted", self.end(signal.SIGINT, STUBBORN, group=True), 20.0)
+
+    def test_every_command_takes_its_programs_along(self):
+        """Not only the check: a build that is ended from outside leaves no make behind."""
+        status, said, _ = self.end(signal.SIGTERM, program=ENTRY, running=1)
+        self.assertEqual(status, 143, said)
+        self.assertRegex(said, r"\A\[ *\d+:\d\d\] ended by SIGTERM\n\Z")
+        self.assertEqual([pid for pid in self.started() if alive(pid)], [])
 
 
 class Status(unittest.TestCase):

@@ -10,6 +10,7 @@
  */
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <kunit/test-bug.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
 #include <linux/memblock.h>
@@ -20,6 +21,8 @@
 #include <linux/page_ext.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
+
+#include "../page_ext_test.h"
 
 #define TEST_ORDER	2
 

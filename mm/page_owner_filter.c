@@ -138,9 +138,10 @@ int page_owner_filter_format(const struct page_owner_filter *filter, char *buf,
 	int len;
 
 	len = scnprintf(buf, size, "mode=%s", mode_names[filter->print_mode]);
+	/* nodemask_pr_args() would leave out nodes that the machine cannot have. */
 	if (filter->nid_filter_enabled)
 		len += scnprintf(buf + len, size - len, " nid=%*pbl",
-				 nodemask_pr_args(&filter->nid_filter));
+				 MAX_NUMNODES, filter->nid_filter.bits);
 	else
 		len += scnprintf(buf + len, size - len, " nid=all");
 	if (filter->handle)

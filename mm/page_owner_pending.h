@@ -85,4 +85,17 @@ page_owner_pending_take(struct page_owner_pending *pending)
 	return NULL;
 }
 
+/**
+ * page_owner_pending_missing() - Count the stacks that have not been listed.
+ * @pending: Where they would wait.
+ *
+ * Context: Any context, takes no lock.
+ *
+ * Return: How many are waiting, may be about to be added, or have been lost.
+ */
+static inline long page_owner_pending_missing(struct page_owner_pending *pending)
+{
+	return atomic_read(&pending->nr) + atomic_long_read(&pending->nr_lost);
+}
+
 #endif /* _MM_PAGE_OWNER_PENDING_H */

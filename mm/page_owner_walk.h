@@ -105,6 +105,18 @@ static inline unsigned long page_owner_skip_buddy(unsigned long pfn,
 }
 
 /**
+ * page_owner_is_head() - Tell whether an allocation can start at a page.
+ * @pfn: Its PFN.
+ * @order: Order of the allocation, which may be garbage if it has changed.
+ *
+ * Return: Whether it can.
+ */
+static inline bool page_owner_is_head(unsigned long pfn, unsigned int order)
+{
+	return order < BITS_PER_LONG && IS_ALIGNED(pfn, 1UL << order);
+}
+
+/**
  * page_owner_skip_tails() - Step over the rest of a compound page.
  * @pfn: PFN of a tail page.
  * @order: Order of the allocation, which may be garbage if it has changed.

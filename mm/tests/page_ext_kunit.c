@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tests for looking up page_ext, by PFN and by page.
+ * Tests for looking up page_ext, by PFN and by page, and for taking it back when
+ * there is not enough memory for a whole block.
  *
  * A lookup by PFN must not read struct page. A lookup by page may read the
  * section in page->flags if page_to_pfn() does (classic SPARSEMEM), and must
  * not trust it. All pages here are real and ours: a page_ext of a fake page does
  * not exist. Where flags are overwritten, it is for the time of one lookup.
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <kunit/test-bug.h>
 #include <linux/gfp.h>
 #include <linux/irqflags.h>
 #include <linux/memblock.h>
+#include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/page_ext.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
+
+#include "../page_ext_test.h"
 
 #define TEST_ORDER	2
 
@@ -202,6 +209,114 @@ static void absent_section_has_none(struct kunit *test)
 }
 #endif
 
+#if defined(CONFIG_SPARSEMEM) && defined(CONFIG_MEMORY_HOTPLUG)
+/* Sections of a block of memory that gets page_ext for all but the last. */
+#define NR_SECTIONS	3
+
+struct rollback {
+	unsigned long start;
+	int allocated;
+	int freed;
+	/* RCU, at the time of the failure. */
+	struct rcu_gp_seq failed;
+};
+
+static unsigned long section_start(const struct rollback *rollback, int i)
+{
+	return rollback->start + i * PAGES_PER_SECTION;
+}
+
+static void *fail_for_the_last_section(size_t size, int nid)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct rollback *rollback = test->priv;
+	int i;
+
+	if (rollback->allocated < NR_SECTIONS - 1) {
+		rollback->allocated++;
+		/* Nobody looks into the page_ext of memory that is not there. */
+		return kzalloc(PAGE_SIZE, GFP_KERNEL);
+	}
+
+	/* Readers that start before now can have found these. */
+	for (i = 0; i < NR_SECTIONS - 1; i++)
+		KUNIT_EXPECT_NOT_NULL(test,
+				      lookup_by_pfn(section_start(rollback, i)));
+	get_state_synchronize_rcu_full(&rollback->failed);
+
+	return NULL;
+}
+
+static void check_that_nobody_uses_it(void *addr)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct rollback *rollback = test->priv;
+	int i;
+
+	for (i = 0; i < NR_SECTIONS; i++)
+		KUNIT_EXPECT_NULL(test,
+				  lookup_by_pfn(section_start(rollback, i)));
+	KUNIT_EXPECT_TRUE_MSG(test,
+			      poll_state_synchronize_rcu_full(&rollback->failed),
+			      "freed without a grace period");
+	rollback->freed++;
+	kfree(addr);
+}
+
+/* Return: the number of a section that exists and has no memory, as the next ones. */
+static unsigned long find_absent_sections(void)
+{
+	unsigned long nr = pfn_to_section_nr(ALIGN(max_pfn, PAGES_PER_SECTION));
+	unsigned long found = 0;
+
+	for (; nr < NR_MEM_SECTIONS && found < NR_SECTIONS; nr++) {
+		struct mem_section *section = __nr_to_section(nr);
+
+		if (!section)
+			return 0;
+		found = present_section(section) ? 0 : found + 1;
+	}
+
+	return found == NR_SECTIONS ? nr - NR_SECTIONS : 0;
+}
+
+/* Memory that fails to come online half way must not pull page_ext from under readers. */
+static void rollback_waits_for_readers(struct kunit *test)
+{
+	struct rollback rollback = { };
+	unsigned long nr;
+	int ret;
+
+	get_online_mems();
+	nr = find_absent_sections();
+	if (!nr) {
+		put_online_mems();
+		kunit_skip(test, "needs room for %d sections", NR_SECTIONS);
+	}
+
+	rollback.start = section_nr_to_pfn(nr);
+	test->priv = &rollback;
+	kunit_activate_static_stub(test, alloc_page_ext,
+				   fail_for_the_last_section);
+	kunit_activate_static_stub(test, free_page_ext,
+				   check_that_nobody_uses_it);
+	ret = online_sections_page_ext(rollback.start,
+				       section_start(&rollback, NR_SECTIONS), 0);
+	kunit_deactivate_static_stub(test, free_page_ext);
+	kunit_deactivate_static_stub(test, alloc_page_ext);
+	put_online_mems();
+
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, rollback.allocated, NR_SECTIONS - 1);
+	KUNIT_EXPECT_EQ(test, rollback.freed, NR_SECTIONS - 1);
+}
+#else
+static void rollback_waits_for_readers(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_SPARSEMEM and CONFIG_MEMORY_HOTPLUG");
+}
+#endif
+
 /* page_ext exists only if one of its users was enabled at boot. */
 static int page_ext_test_init(struct kunit *test)
 {
@@ -219,6 +334,7 @@ static struct kunit_case page_ext_test_cases[] = {
 	KUNIT_CASE(section_in_flags_is_checked),
 	KUNIT_CASE(pfn_beyond_the_end_has_none),
 	KUNIT_CASE(absent_section_has_none),
+	KUNIT_CASE(rollback_waits_for_readers),
 	{}
 };
 

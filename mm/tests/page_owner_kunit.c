@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Tests for the parts of page_owner that decide without looking at the machine:
- * what a text does to a filter, where a walk goes next, and which stacks wait to
- * be listed. Nothing here needs page_owner=on.
+ * what a text does to a filter and how a filter becomes text, where a walk goes
+ * next, which stacks wait to be listed, and how the pages of stacks are counted.
+ * Nothing here needs page_owner=on.
  */
 #include <kunit/test.h>
 #include <linux/bitmap.h>
@@ -18,6 +19,7 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
+#include "../page_owner_count.h"
 #include "../page_owner_filter.h"
 #include "../page_owner_pending.h"
 #include "../page_owner_walk.h"
@@ -33,6 +35,8 @@ struct filter_row {
 	enum page_owner_print_mode mode;
 	/* Bit mask of the nodes, 0 if there is no node filter. */
 	unsigned long nodes;
+	/* The handle, 0 if there is no filter for it. */
+	depot_stack_handle_t handle;
 	/* Number of possible nodes that it takes, if that is not in @nodes. */
 	unsigned int possible;
 };
@@ -42,6 +46,13 @@ struct filter_row {
 		.text = string, .len = sizeof(string) - 1,		\
 		.mode = PAGE_OWNER_PRINT_##print_mode,			\
 		.nodes = node_bits					\
+	}
+
+#define ACCEPT_HANDLE(string, print_mode, node_bits, number)		\
+	{								\
+		.text = string, .len = sizeof(string) - 1,		\
+		.mode = PAGE_OWNER_PRINT_##print_mode,			\
+		.nodes = node_bits, .handle = number			\
 	}
 
 #define REJECT(string, number, possible_nodes)				\
@@ -60,6 +71,7 @@ static const struct filter_row filter_rows[] = {
 	ACCEPT("mode=handle\n", HANDLE, 0),
 	ACCEPT("\t mode=handle \t", HANDLE, 0),
 	ACCEPT("mode=stack_handle", STACK_HANDLE, 0),
+	ACCEPT("mode=count", COUNT, 0),
 	REJECT("mode=", -EINVAL, 1),
 	REJECT("mode", -EINVAL, 1),
 	REJECT("mode=Stack", -EINVAL, 1),
@@ -82,7 +94,7 @@ static const struct filter_row filter_rows[] = {
 	ACCEPT("nid=0,,1,", STACK, 0x3),
 	ACCEPT("nid=0-0", STACK, 0x1),
 	/* Every first one of each two. */
-	{ "nid=0-1:1/2", 11, 0, PAGE_OWNER_PRINT_STACK, 0x1, 2 },
+	{ "nid=0-1:1/2", 11, 0, PAGE_OWNER_PRINT_STACK, 0x1, 0, 2 },
 	ACCEPT("nid=0\r\n", STACK, 0x1),
 	ACCEPT("nid=0\v1", STACK, 0x3),
 	REJECT("nid=", -EINVAL, 1),
@@ -106,7 +118,9 @@ static const struct filter_row filter_rows[] = {
 	REJECT("nid=0,2", -EINVAL, 3),
 	REJECT("nid=0-3:1/2", -EINVAL, 4),
 	REJECT("nid=63", -EINVAL, 64),
-	REJECT("nid=all", -EINVAL, 3),
+	REJECT("nid=al", -EINVAL, 1),
+	REJECT("nid=alle", -EINVAL, 1),
+	REJECT("nid=all,x", -EINVAL, 1),
 	REJECT("nid=N", -EINVAL, 3),
 	REJECT("nid=0-N", -EINVAL, 3),
 	/* Nodes that cannot be. */
@@ -115,11 +129,40 @@ static const struct filter_row filter_rows[] = {
 	REJECT("nid=0,1024", -ERANGE, 1),
 	REJECT("nid=4294967296", -EOVERFLOW, 1),
 	REJECT("nid=99999999999", -EOVERFLOW, 1),
-	/* Both, in any order, and repeated. */
+	/* No nodes. */
+	ACCEPT("nid=all", STACK, 0),
+	ACCEPT("nid=0 nid=all", STACK, 0),
+	ACCEPT("nid=all nid=0", STACK, 0x1),
+	/* Handles. */
+	ACCEPT_HANDLE("handle=1", STACK, 0, 1),
+	ACCEPT_HANDLE("handle=4587525\n", STACK, 0, 4587525),
+	ACCEPT_HANDLE("handle=4294967295", STACK, 0, U32_MAX),
+	ACCEPT_HANDLE("handle=007", STACK, 0, 7),
+	ACCEPT_HANDLE("handle=all", STACK, 0, 0),
+	ACCEPT_HANDLE("handle=1 handle=2", STACK, 0, 2),
+	ACCEPT_HANDLE("handle=1 handle=all", STACK, 0, 0),
+	ACCEPT_HANDLE("handle=all handle=1", STACK, 0, 1),
+	ACCEPT_HANDLE("handle=1 nid=0 mode=count", COUNT, 0x1, 1),
+	REJECT("handle", -EINVAL, 1),
+	REJECT("handle=", -EINVAL, 1),
+	REJECT("handle=0", -EINVAL, 1),
+	REJECT("handle=00", -EINVAL, 1),
+	REJECT("handle=-1", -EINVAL, 1),
+	REJECT("handle=+1", -EINVAL, 1),
+	REJECT("handle=0x1", -EINVAL, 1),
+	REJECT("handle=1,2", -EINVAL, 1),
+	REJECT("handle=1-2", -EINVAL, 1),
+	REJECT("handle=x", -EINVAL, 1),
+	REJECT("handle=All", -EINVAL, 1),
+	REJECT("handle=all,1", -EINVAL, 1),
+	REJECT("handle= 1", -EINVAL, 1),
+	REJECT("handle=4294967296", -ERANGE, 1),
+	REJECT("handle=99999999999999999999", -ERANGE, 1),
+	/* All keys, in any order, and repeated. */
 	ACCEPT("mode=handle nid=0", HANDLE, 0x1),
 	ACCEPT("nid=0\tmode=handle\n", HANDLE, 0x1),
 	ACCEPT("nid=0 nid=1", STACK, 0x2),
-	{ "nid=1 nid=0", 11, 0, PAGE_OWNER_PRINT_STACK, 0x1, 2 },
+	{ "nid=1 nid=0", 11, 0, PAGE_OWNER_PRINT_STACK, 0x1, 0, 2 },
 	ACCEPT("mode=stack mode=handle", HANDLE, 0),
 	ACCEPT("mode=handle mode=stack", STACK, 0),
 	/* Other keys. */
@@ -134,6 +177,8 @@ static const struct filter_row filter_rows[] = {
 	REJECT("mode=stack nid=0 mode=bad", -EINVAL, 1),
 	REJECT("mode=stack nid=0 nid=1024", -ERANGE, 1),
 	REJECT("nid=0 mode=stack nid=", -EINVAL, 1),
+	REJECT("mode=stack handle=1 foo", -EINVAL, 1),
+	REJECT("mode=stack nid=all handle=1 handle=", -EINVAL, 1),
 };
 
 static void filter_row_name(const struct filter_row *row, char *name)
@@ -147,7 +192,7 @@ KUNIT_ARRAY_PARAM(filter, filter_rows, filter_row_name);
 static bool filters_equal(const struct page_owner_filter *a,
 			  const struct page_owner_filter *b)
 {
-	return a->print_mode == b->print_mode &&
+	return a->print_mode == b->print_mode && a->handle == b->handle &&
 	       a->nid_filter_enabled == b->nid_filter_enabled &&
 	       nodes_equal(a->nid_filter, b->nid_filter);
 }
@@ -212,18 +257,83 @@ static void text_gives_filter(struct kunit *test)
 	if (!row->error) {
 		set_nodes(&expected, row->nodes);
 		KUNIT_EXPECT_EQ(test, filter.print_mode, row->mode);
+		KUNIT_EXPECT_EQ(test, filter.handle, row->handle);
 		KUNIT_EXPECT_EQ(test, filter.nid_filter_enabled, !!row->nodes);
 		KUNIT_EXPECT_TRUE(test, nodes_equal(filter.nid_filter, expected));
 		return;
 	}
 
-	/* What was set before has to stay, both the mode and the nodes. */
+	/* What was set before has to stay: the mode, the nodes and the handle. */
 	set_nodes(&earlier.nid_filter, 0x1);
 	earlier.nid_filter_enabled = true;
+	earlier.handle = 42;
 	filter = earlier;
 	ret = apply_text(test, &filter, row->text, row->len, &allowed);
 	KUNIT_EXPECT_EQ(test, ret, row->error);
 	KUNIT_EXPECT_TRUE(test, filters_equal(&filter, &earlier));
+}
+
+/* A filter as text gives the same filter, whatever was set before. */
+static void filter_survives_as_text(struct kunit *test)
+{
+	const struct filter_row *row = test->param_value;
+	struct page_owner_filter filter = { .print_mode = PAGE_OWNER_PRINT_STACK };
+	struct page_owner_filter again = { .print_mode = PAGE_OWNER_PRINT_HANDLE,
+					   .nid_filter_enabled = true,
+					   .handle = 42 };
+	nodemask_t allowed;
+	char *text;
+	int len;
+
+	if (max(row->possible, fls_long(row->nodes)) > MAX_NUMNODES)
+		kunit_skip(test, "needs more possible nodes");
+
+	text = kunit_kzalloc(test, PAGE_OWNER_FILTER_TEXT_LEN, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	set_nodes(&allowed, 0x3);
+	set_nodes(&again.nid_filter, 0x1);
+	apply_text(test, &filter, row->text, row->len, &allowed);
+
+	len = page_owner_filter_format(&filter, text, PAGE_OWNER_FILTER_TEXT_LEN);
+	KUNIT_EXPECT_EQ(test, len, (int)strlen(text));
+	KUNIT_EXPECT_EQ(test, apply_text(test, &again, text, len, &allowed), 0);
+	KUNIT_EXPECT_TRUE_MSG(test, filters_equal(&again, &filter), "%s", text);
+}
+
+static void text_names_each_part(struct kunit *test)
+{
+	struct page_owner_filter filter = { .print_mode = PAGE_OWNER_PRINT_STACK };
+	char text[64];
+
+	page_owner_filter_format(&filter, text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "mode=stack nid=all handle=all");
+
+	filter.print_mode = PAGE_OWNER_PRINT_COUNT;
+	set_nodes(&filter.nid_filter, 0x1);
+	filter.nid_filter_enabled = true;
+	filter.handle = U32_MAX;
+	page_owner_filter_format(&filter, text, sizeof(text));
+	KUNIT_EXPECT_STREQ(test, text, "mode=count nid=0 handle=4294967295");
+}
+
+/* The text that takes most room: each other node, so that there are no ranges. */
+static void longest_text_has_room(struct kunit *test)
+{
+	struct page_owner_filter filter = {
+		.print_mode = PAGE_OWNER_PRINT_STACK_HANDLE,
+		.nid_filter_enabled = true,
+		.handle = U32_MAX,
+	};
+	char *text;
+	int nid;
+
+	text = kunit_kzalloc(test, PAGE_OWNER_FILTER_TEXT_LEN, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, text);
+	for (nid = 0; nid < MAX_NUMNODES; nid += 2)
+		node_set(nid, filter.nid_filter);
+
+	page_owner_filter_format(&filter, text, PAGE_OWNER_FILTER_TEXT_LEN);
+	KUNIT_EXPECT_NOT_NULL(test, strstr(text, " handle=4294967295"));
 }
 
 /* What is not mentioned stays, so two writes can set the two parts. */
@@ -504,6 +614,18 @@ static void buddy_step_ends_at_the_end(struct kunit *test)
 }
 
 /* 18 is the order of 1 GiB, for which HugeTLB has compound pages. */
+static void head_is_aligned_to_its_order(struct kunit *test)
+{
+	KUNIT_EXPECT_TRUE(test, page_owner_is_head(7, 0));
+	KUNIT_EXPECT_FALSE(test, page_owner_is_head(7, 1));
+	KUNIT_EXPECT_TRUE(test, page_owner_is_head(8, 3));
+	KUNIT_EXPECT_FALSE(test, page_owner_is_head(8, 4));
+	KUNIT_EXPECT_TRUE(test, page_owner_is_head(0, BITS_PER_LONG - 1));
+	/* Garbage must not be shifted by. */
+	KUNIT_EXPECT_FALSE(test, page_owner_is_head(0, BITS_PER_LONG));
+	KUNIT_EXPECT_FALSE(test, page_owner_is_head(0, USHRT_MAX));
+}
+
 static void tails_are_one_step(struct kunit *test)
 {
 	unsigned long head = 1UL << 20;
@@ -631,6 +753,8 @@ static void pending_overflow_is_counted(struct kunit *test)
 
 	KUNIT_EXPECT_FALSE(test, add_number(pt, i));
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&pt->pending.nr_lost), 1);
+	KUNIT_EXPECT_EQ(test, page_owner_pending_missing(&pt->pending),
+			PAGE_OWNER_PENDING_SLOTS + 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&pt->pending.nr),
 			PAGE_OWNER_PENDING_SLOTS);
 
@@ -703,8 +827,118 @@ static void nothing_is_lost_or_doubled(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&pt->pending.nr_lost), 0);
 }
 
+/*
+ * Counts.
+ */
+
+static struct page_owner_counts new_counts(struct kunit *test, unsigned int bits)
+{
+	struct page_owner_counts counts = { .bits = bits };
+
+	counts.slots = kunit_kcalloc(test, 1UL << bits, sizeof(*counts.slots),
+				     GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, counts.slots);
+
+	return counts;
+}
+
+static bool count_page(struct page_owner_counts *counts,
+		       depot_stack_handle_t handle, unsigned int order)
+{
+	struct page_owner_count *count = page_owner_counts_slot(counts, handle);
+
+	if (!count)
+		return false;
+	count->nr_records++;
+	count->nr_pages += 1UL << order;
+
+	return true;
+}
+
+static void pages_are_added_up(struct kunit *test)
+{
+	struct page_owner_counts counts = new_counts(test, 3);
+
+	KUNIT_EXPECT_TRUE(test, count_page(&counts, 7, 0));
+	KUNIT_EXPECT_TRUE(test, count_page(&counts, U32_MAX, 9));
+	KUNIT_EXPECT_TRUE(test, count_page(&counts, 7, 2));
+	KUNIT_EXPECT_EQ(test, counts.nr_used, 2);
+
+	page_owner_counts_sort(&counts);
+	KUNIT_EXPECT_EQ(test, counts.slots[0].handle, U32_MAX);
+	KUNIT_EXPECT_EQ(test, counts.slots[0].nr_records, 1);
+	KUNIT_EXPECT_EQ(test, counts.slots[0].nr_pages, 512);
+	KUNIT_EXPECT_EQ(test, counts.slots[1].handle, 7);
+	KUNIT_EXPECT_EQ(test, counts.slots[1].nr_records, 2);
+	KUNIT_EXPECT_EQ(test, counts.slots[1].nr_pages, 5);
+}
+
+/* A full table refuses new handles and goes on with those that it has. */
+static void full_table_still_counts(struct kunit *test)
+{
+	struct page_owner_counts counts = new_counts(test, 3);
+	depot_stack_handle_t handle = 1;
+
+	while (count_page(&counts, handle, 0))
+		handle++;
+	KUNIT_EXPECT_EQ(test, counts.nr_used, 6);
+	KUNIT_EXPECT_EQ(test, handle, 7);
+	KUNIT_EXPECT_TRUE(test, page_owner_counts_full(&counts));
+	KUNIT_EXPECT_TRUE(test, count_page(&counts, 6, 0));
+	KUNIT_EXPECT_FALSE(test, count_page(&counts, 7, 0));
+	KUNIT_EXPECT_EQ(test, counts.nr_used, 6);
+}
+
+#define NR_HANDLES	500
+
+/* As a read does it: the table grows whenever it is full. */
+static void growing_loses_no_page(struct kunit *test)
+{
+	unsigned long *expected, sum = 0, total = 0;
+	struct page_owner_counts counts = new_counts(test, 1);
+	struct page_owner_counts larger;
+	depot_stack_handle_t handle;
+	struct rnd_state rnd;
+	unsigned int i, order;
+
+	expected = kunit_kcalloc(test, NR_HANDLES, sizeof(*expected), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, expected);
+
+	prandom_seed_state(&rnd, 1);
+	for (i = 0; i < 20 * NR_HANDLES; i++) {
+		handle = 1 + prandom_u32_state(&rnd) % NR_HANDLES;
+		order = prandom_u32_state(&rnd) % 10;
+		while (!count_page(&counts, handle, order)) {
+			larger = new_counts(test, counts.bits + 1);
+			page_owner_counts_move(&larger, &counts);
+			KUNIT_ASSERT_EQ(test, larger.nr_used, counts.nr_used);
+			counts = larger;
+		}
+		expected[handle - 1] += 1UL << order;
+		total += 1UL << order;
+	}
+
+	page_owner_counts_sort(&counts);
+	for (i = 0; i < counts.nr_used; i++) {
+		handle = counts.slots[i].handle;
+		KUNIT_ASSERT_GE(test, handle, 1);
+		KUNIT_ASSERT_LE(test, handle, NR_HANDLES);
+		KUNIT_EXPECT_EQ(test, counts.slots[i].nr_pages,
+				expected[handle - 1]);
+		if (i)
+			KUNIT_EXPECT_LE(test, counts.slots[i].nr_pages,
+					counts.slots[i - 1].nr_pages);
+		sum += counts.slots[i].nr_pages;
+	}
+	/* So none is there twice, or missing. */
+	KUNIT_EXPECT_EQ(test, sum, total);
+}
+
 static struct kunit_case page_owner_test_cases[] = {
 	KUNIT_CASE_PARAM(text_gives_filter, filter_gen_params),
+	KUNIT_CASE_PARAM(filter_survives_as_text, filter_gen_params),
+	KUNIT_CASE(text_names_each_part),
+	KUNIT_CASE(longest_text_has_room),
 	KUNIT_CASE(parts_are_set_one_by_one),
 	KUNIT_CASE(every_node_can_be_named),
 	KUNIT_CASE_PARAM(window_is_the_next_range, window_gen_params),
@@ -715,6 +949,7 @@ static struct kunit_case page_owner_test_cases[] = {
 	KUNIT_CASE(buddy_page_is_one_step),
 	KUNIT_CASE(garbage_buddy_order_is_no_step),
 	KUNIT_CASE(buddy_step_ends_at_the_end),
+	KUNIT_CASE(head_is_aligned_to_its_order),
 	KUNIT_CASE(tails_are_one_step),
 	KUNIT_CASE(tail_step_ends_at_the_end),
 	KUNIT_CASE(untracked_memory_is_one_step),
@@ -722,6 +957,9 @@ static struct kunit_case page_owner_test_cases[] = {
 	KUNIT_CASE(pending_overflow_is_counted),
 	KUNIT_CASE(pending_slots_are_used_again),
 	KUNIT_CASE_SLOW(nothing_is_lost_or_doubled),
+	KUNIT_CASE(pages_are_added_up),
+	KUNIT_CASE(full_table_still_counts),
+	KUNIT_CASE(growing_loses_no_page),
 	{}
 };
 

@@ -359,6 +359,96 @@ int cmd_owner(int argc, char **argv)
 	return 0;
 }
 
+/* Counts the pages of a node; returns the number of records, and what the read that counts takes. */
+static uint64_t owner_count(int node, uint64_t *used)
+{
+	static char counts[1 << 18];
+	unsigned long pages, records;
+	size_t length = 0, sum = 0;
+	unsigned int handle;
+	char filter[40], *at;
+	uint64_t start;
+	ssize_t got;
+	int fd;
+
+	snprintf(filter, sizeof(filter), "nid=%d mode=count", node);
+	fd = owner_open(filter);
+	start = ticks();
+	got = read(fd, counts, sizeof(counts) - 1);
+	*used = ticks() - start;
+	for (; got > 0; got = read(fd, counts + length, sizeof(counts) - 1 - length))
+		length += got;
+	if (got < 0 || !length)
+		die("page_owner: %s: %s", filter, strerror(errno));
+	close(fd);
+	counts[length] = 0;
+	for (at = counts; *at; at = strchr(at, '\n') + 1) {
+		if (sscanf(at, "handle: %u nr_base_pages: %lu nr_records: %lu\n", &handle, &pages, &records) != 3)
+			die("page_owner: no count: %.100s", at);
+		sum += records;
+	}
+	return sum;
+}
+
+/* What a page adds to a count. Every other one is another stack's, if `mixed`. */
+static void owner_count_pages(const char *figure, int node, int mixed)
+{
+	size_t size = 16 * MIB, at;
+	uint64_t before, after, records, more;
+	char *area, *other = NULL;
+	int fd;
+
+	area = map_small(size);
+	bind_node(area, size, node);
+	if (mixed) {
+		fd = memfd_create("bench", 0);
+		if (fd < 0 || ftruncate(fd, size))
+			die("%s: %s", figure, strerror(errno));
+		other = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (other == MAP_FAILED)
+			die("%s: mmap: %s", figure, strerror(errno));
+		close(fd);
+		bind_node(other, size, node);
+	}
+	owner_count(node, &before);
+	records = owner_count(node, &before);
+	for (at = 0; at < size; at += PAGE) {
+		touch(area + at, 1, PAGE);
+		if (mixed)
+			touch(other + at, 1, PAGE);
+	}
+	owner_count(node, &after);
+	more = owner_count(node, &after);
+	if (more < records + (mixed ? 2 : 1) * size / PAGE - 100)
+		die("%s: %lu records, and %lu more", figure, (unsigned long)records, (unsigned long)(more - records));
+	print_sample(figure, more - records, after - before);
+	munmap(area, size);
+	if (mixed)
+		munmap(other, size);
+}
+
+/* page_owner on a machine with 32 nodes: a filter for all of them, and counts of one. */
+int cmd_owner_nodes(int argc, char **argv)
+{
+	char *area = fill(7, 16 * MIB, 0);
+
+	owner_records("all_record", "mode=handle", area, 16 * MIB, PAGE);
+	owner_records("nids_record", "nid=0-31 mode=handle", area, 16 * MIB, PAGE);
+	munmap(area, 16 * MIB);
+	return 0;
+}
+
+int cmd_owner_count(int argc, char **argv)
+{
+	int i;
+
+	for (i = 0; i < 5; i++) {
+		owner_count_pages("count_page", 7, 0);
+		owner_count_pages("count_mixed", 7, 1);
+	}
+	return 0;
+}
+
 /* The mermap is not for modules, so CONFIG_MERMAP_TEST counts in the kernel. A nanosecond is an instruction there, too. */
 int cmd_mermap(int argc, char **argv)
 {

@@ -183,6 +183,8 @@ static const struct {
 	{ "hotplug", cmd_hotplug },
 	{ "secret", cmd_secret },
 	{ "owner", cmd_owner },
+	{ "owner_nodes", cmd_owner_nodes },
+	{ "owner_count", cmd_owner_count },
 	{ "mermap", cmd_mermap },
 	{ "populate", cmd_populate },
 	{ "bystander", cmd_bystander },

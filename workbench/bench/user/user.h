@@ -62,6 +62,8 @@ int cmd_forks(int argc, char **argv);
 int cmd_hotplug(int argc, char **argv);
 int cmd_secret(int argc, char **argv);
 int cmd_owner(int argc, char **argv);
+int cmd_owner_nodes(int argc, char **argv);
+int cmd_owner_count(int argc, char **argv);
 int cmd_mermap(int argc, char **argv);
 int cmd_populate(int argc, char **argv);
 int cmd_bystander(int argc, char **argv);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Test the filters of the page_owner file in debugfs: the print modes and node
- * lists that can be written to an open file, which of them are refused and how,
- * who shares a filter, and what read() then returns.
+ * Test the filters of the page_owner file in debugfs: the print modes, node
+ * lists and handles that can be written to an open file, which of them are
+ * refused and how, who shares a filter, and what read() then returns.
  *
  * The truth that records are compared with is a few pages of our own, whose
  * node is set with mbind() and whose PFN is known from pagemap. Reading at the
@@ -16,13 +16,16 @@
 #include <grp.h>
 #include <linux/magic.h>
 #include <linux/mempolicy.h>
+#include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -38,7 +41,7 @@
 #define HAS_MEMORY_PATH		"/sys/devices/system/node/has_memory"
 #define MEMORY_BLOCKS_PATH	"/sys/devices/system/memory"
 
-/* Larger than any record: the kernel prints at most a page. */
+/* Larger than any record, and than the counts of some 2,500 stacks. */
 #define RECORD_SIZE		(256 << 10)
 /* Larger than any accepted filter: 32 + 6 * 1024 nodes. */
 #define FILTER_SIZE		8192
@@ -940,6 +943,269 @@ TEST_F(page_owner, refused_seek_keeps_the_position)
 	EXPECT_EQ(7, lseek(self->fd, 0, SEEK_CUR));
 }
 
+/* Take the name of a task; the page that is held then has it in its record. */
+TEST_F(page_owner, name_with_newlines_is_one_line)
+{
+	struct held_page page = { .nid = self->page_a.nid };
+	struct record record;
+
+	ASSERT_EQ(0, prctl(PR_SET_NAME, "a\n\nPFN\\b"));
+	ASSERT_TRUE(hold_page(&page, page.nid, have_two_nodes(self)));
+	ASSERT_TRUE(find_page(self, self->fd, &page, &record));
+	EXPECT_NE(NULL, strstr(self->buf, " (a\\n\\nPFN\\\\b), ts "))
+		TH_LOG("record is\n%s", self->buf);
+}
+
+/* What read() gives until it has @len bytes, with a buffer of @size. */
+static ssize_t read_in_parts(int fd, char *text, size_t len, size_t size)
+{
+	size_t done = 0;
+	ssize_t ret;
+
+	while (done < len) {
+		ret = read(fd, text + done,
+			   size < len - done ? size : len - done);
+		if (ret <= 0)
+			return ret ? -errno : (ssize_t)done;
+		done += ret;
+	}
+
+	return done;
+}
+
+#define NR_RECORDS		20
+
+/*
+ * Read records as a whole, and the same in parts. Pages come and go, which
+ * changes what is there, so try again some times.
+ */
+static bool parts_equal_whole(FIXTURE_DATA(page_owner) * self, size_t size)
+{
+	char *whole = malloc(NR_RECORDS * 4096);
+	char *parts = malloc(NR_RECORDS * 4096);
+	bool equal = false;
+
+	for (int try = 0; whole && parts && try < 100 && !equal; try++) {
+		int fd = open_page_owner(O_RDWR);
+		size_t len = 0;
+		ssize_t ret;
+
+		lseek(self->fd, 0, SEEK_SET);
+		for (int i = 0; i < NR_RECORDS; i++) {
+			ret = read(self->fd, whole + len, 4096);
+			if (ret <= 0)
+				break;
+			len += ret;
+		}
+		ret = read_in_parts(fd, parts, len, size);
+		equal = len && ret == (ssize_t)len && !memcmp(whole, parts, len);
+		close(fd);
+		if (ret < 0)
+			break;
+	}
+	free(parts);
+	free(whole);
+
+	return equal;
+}
+
+TEST_F_TIMEOUT(page_owner, parts_make_a_whole, 120)
+{
+	static const size_t sizes[] = { 1, 7, 100, 200 };
+
+	ASSERT_EQ(0, write_filter(self->fd, "mode=stack"));
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		EXPECT_TRUE(parts_equal_whole(self, sizes[i]))
+			TH_LOG("with a buffer of %zu bytes", sizes[i]);
+	}
+}
+
+/* The rest of a record comes before what another filter selects. */
+TEST_F(page_owner, filter_takes_effect_behind_the_record)
+{
+	struct record record;
+	ssize_t len;
+
+	len = read(self->fd, self->buf, 10);
+	ASSERT_EQ(10, len);
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	len = read(self->fd, self->buf + 10, RECORD_SIZE - 10);
+	ASSERT_LT(0, len);
+	self->buf[10 + len] = '\0';
+	parse_record(self->buf, &record);
+	EXPECT_EQ(MODE_STACK, record.mode);
+	ASSERT_LT(0, read_record(self, self->fd, &record));
+	EXPECT_EQ(MODE_HANDLE, record.mode);
+}
+
+/* As shells read a line: seek back by what was read and not used. */
+TEST_F(page_owner, bytes_can_be_given_back)
+{
+	char *end, line[4096];
+	struct record record;
+	unsigned long next;
+	ssize_t len;
+
+	ASSERT_LT(0, read_record(self, self->fd, &record));
+	next = lseek(self->fd, 0, SEEK_CUR);
+	len = strlen(self->buf);
+	end = next_line(self->buf);
+	ASSERT_NE(NULL, end);
+	strncpy(line, end, sizeof(line) - 1);
+	line[sizeof(line) - 1] = '\0';
+
+	/* All but the first line, twice, and then all. */
+	for (int i = 0; i < 2; i++) {
+		EXPECT_EQ(next, lseek(self->fd, -(off_t)strlen(line), SEEK_CUR));
+		EXPECT_EQ(strlen(line), read(self->fd, self->buf, RECORD_SIZE));
+		EXPECT_EQ(0, memcmp(self->buf, line, strlen(line)));
+		EXPECT_EQ(next, lseek(self->fd, 0, SEEK_CUR));
+	}
+	EXPECT_EQ(next, lseek(self->fd, -len, SEEK_CUR));
+	EXPECT_EQ(len, read(self->fd, self->buf, RECORD_SIZE));
+	/* More than there was means PFNs. */
+	EXPECT_EQ(next - len - 1 > next ? -1 : (off_t)(next - len - 1),
+		  lseek(self->fd, -len - 1, SEEK_CUR));
+}
+
+/* After an lseek(), the position is a PFN, whatever has been read before. */
+TEST_F(page_owner, seek_drops_the_rest_of_a_record)
+{
+	unsigned long pfn = held_pfn(self, &self->page_a);
+	struct record record;
+
+	ASSERT_EQ(10, read(self->fd, self->buf, 10));
+	ASSERT_EQ(pfn, lseek(self->fd, pfn, SEEK_SET));
+	ASSERT_LT(0, read_record(self, self->fd, &record));
+	EXPECT_NE(MODE_INVALID, record.mode);
+	if (held_pfn(self, &self->page_a) == pfn)
+		EXPECT_EQ(pfn, record.pfn);
+}
+
+/* Return: whether the text that fdinfo shows for the filter is in self->buf. */
+static bool read_fdinfo(FIXTURE_DATA(page_owner) * self, int fd)
+{
+	char path[64], *end, *start;
+	ssize_t len;
+	int info;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	info = open(path, O_RDONLY | O_CLOEXEC);
+	if (info < 0)
+		return false;
+	len = read(info, self->buf, RECORD_SIZE);
+	close(info);
+	if (len <= 0)
+		return false;
+	self->buf[len] = '\0';
+	start = strstr(self->buf, "\npage_owner:\t");
+	if (!start)
+		return false;
+	start += strlen("\npage_owner:\t");
+	end = strchr(start, '\n');
+	if (end)
+		*end = '\0';
+	memmove(self->buf, start, strlen(start) + 1);
+
+	return true;
+}
+
+TEST_F(page_owner, fdinfo_shows_the_filter)
+{
+	int fd = open_page_owner(O_RDWR);
+	char filter[64];
+
+	ASSERT_GE(fd, 0);
+	ASSERT_TRUE(read_fdinfo(self, self->fd));
+	EXPECT_STREQ("mode=stack nid=all handle=all", self->buf);
+
+	snprintf(filter, sizeof(filter), "mode=handle nid=%d handle=42",
+		 self->page_a.nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	ASSERT_TRUE(read_fdinfo(self, self->fd));
+	EXPECT_STREQ(filter, self->buf);
+
+	/* What it shows can be written. */
+	ASSERT_EQ(0, write_filter(fd, self->buf));
+	ASSERT_TRUE(read_fdinfo(self, fd));
+	EXPECT_STREQ(filter, self->buf);
+	close(fd);
+}
+
+/* Add up the records of mode=handle as mode=count does. Return: pages. */
+static unsigned long count_records(FIXTURE_DATA(page_owner) * self, int fd,
+				   unsigned int handle)
+{
+	unsigned long pages = 0;
+	struct record record;
+	unsigned int order;
+
+	while (read_record(self, fd, &record) > 0) {
+		if (record.handle == handle &&
+		    sscanf(self->buf, "Page allocated via order %u,", &order) == 1)
+			pages += 1UL << order;
+	}
+
+	return pages;
+}
+
+#define NR_COUNTED		300
+
+/*
+ * The pages of a mapping have few stacks, which other tasks hardly use at the
+ * same time. Count the most frequent one of a node in two ways. What else goes
+ * on allocates and frees, so the two may differ by some pages.
+ */
+TEST_F_TIMEOUT(page_owner, counts_are_those_of_the_records, 300)
+{
+	unsigned long pages, records, last = ~0UL, counted;
+	unsigned int handle, first = 0;
+	char filter[64], *line;
+	unsigned long most = 0;
+	char *own;
+	int fd, found;
+	ssize_t len;
+
+	own = hold_pages(self->page_a.nid, NR_COUNTED * psize(),
+			 have_two_nodes(self));
+	ASSERT_NE(NULL, own);
+
+	snprintf(filter, sizeof(filter), "mode=count nid=%d", self->page_a.nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	len = read_in_parts(self->fd, self->buf, RECORD_SIZE, 1000);
+	ASSERT_LT(0, len);
+	self->buf[len] = '\0';
+	for (line = self->buf; line && *line; line = next_line(line)) {
+		found = sscanf(line,
+			       "handle: %u nr_base_pages: %lu nr_records: %lu\n",
+			       &handle, &pages, &records);
+		ASSERT_EQ(3, found)
+			TH_LOG("line is %s", line);
+		EXPECT_GE(pages, records);
+		/* The most pages come first. */
+		EXPECT_LE(pages, last);
+		last = pages;
+		if (!first) {
+			first = handle;
+			most = pages;
+		}
+	}
+	EXPECT_GE(most, NR_COUNTED / 2);
+	/* All is counted, the position is at the end. */
+	EXPECT_EQ(0, read(self->fd, self->buf, RECORD_SIZE));
+
+	fd = open_page_owner(O_RDWR);
+	ASSERT_GE(fd, 0);
+	snprintf(filter, sizeof(filter), "mode=handle nid=%d handle=%u",
+		 self->page_a.nid, first);
+	ASSERT_EQ(0, write_filter(fd, filter));
+	counted = count_records(self, fd, first);
+	EXPECT_LE(counted > most ? counted - most : most - counted,
+		  most / 10 + 64)
+		TH_LOG("%lu pages in records, %lu counted", counted, most);
+	close(fd);
+}
+
 TEST_F(page_owner, mode_changes_in_mid_stream)
 {
 	struct record record;
@@ -1730,6 +1996,529 @@ TEST_F_TIMEOUT(page_owner, open_files_are_freed, 300)
 	ASSERT_LT(0, before);
 	TH_LOG("slabs grew by %ld KiB", after - before);
 	EXPECT_LT(after - before, 1024);
+}
+
+/*
+ * The filter for the handle of a stack, and how filters are removed. The pages
+ * are those of a mapping of our own, all populated by one mlock(), so that they
+ * have the same stack. Some may have another one, as those that came from a list
+ * of free pages on another path, so each is asked for its handle.
+ */
+
+#define NR_PAGES		64
+/* No depot has that many stacks. */
+#define NO_HANDLE		"4294967295"
+
+FIXTURE(page_owner_handle)
+{
+	unsigned int handle;
+	int pagemap_fd;
+	char *pages;
+	char *buf;
+	int fd;
+};
+
+static int write_handle(int fd, unsigned int handle)
+{
+	char filter[32];
+
+	snprintf(filter, sizeof(filter), "handle=%u", handle);
+	return write_filter(fd, filter);
+}
+
+/*
+ * Read the record at or after @pfn, with read() at the position if @pfn is -1.
+ * The handle is 0 if the record does not name it.
+ *
+ * Return: whether there is one.
+ */
+static bool read_handle_record(FIXTURE_DATA(page_owner_handle) * self, int fd,
+			       long pfn, unsigned long *found,
+			       unsigned int *handle)
+{
+	char *line;
+	ssize_t len;
+
+	len = pfn < 0 ? read(fd, self->buf, RECORD_SIZE) :
+			pread(fd, self->buf, RECORD_SIZE, pfn);
+	if (len <= 0)
+		return false;
+	self->buf[len] = '\0';
+
+	line = strstr(self->buf, "\nPFN 0x");
+	if (!line || sscanf(line, "\nPFN 0x%lx ", found) != 1)
+		return false;
+	*handle = 0;
+	line = strstr(self->buf, "\nhandle: ");
+	if (line)
+		sscanf(line, "\nhandle: %u", handle);
+
+	return true;
+}
+
+static unsigned long handle_page_pfn(FIXTURE_DATA(page_owner_handle) * self, int i)
+{
+	return pagemap_get_pfn(self->pagemap_fd, self->pages + i * psize());
+}
+
+/* Whether the filter of @fd lets a page through, and with which handle. */
+static bool handle_page_is_seen(FIXTURE_DATA(page_owner_handle) * self, int fd,
+				int i, unsigned int *handle)
+{
+	unsigned long pfn, found;
+
+	/* Believe a miss only if the page has not been migrated. */
+	do {
+		pfn = handle_page_pfn(self, i);
+		if (read_handle_record(self, fd, pfn, &found, handle) &&
+		    found == pfn)
+			return true;
+	} while (handle_page_pfn(self, i) != pfn);
+
+	return false;
+}
+
+FIXTURE_SETUP(page_owner_handle)
+{
+	self->pagemap_fd = -1;
+	self->buf = NULL;
+
+	if (geteuid())
+		SKIP(return, "needs root");
+	self->fd = open_page_owner(O_RDWR);
+	if (self->fd < 0 && errno == ENOENT)
+		SKIP(return, "needs debugfs, and page_owner=on on the kernel command line");
+	if (self->fd < 0 && errno == EPERM)
+		SKIP(return, "needs a kernel that is not locked down");
+	ASSERT_GE(self->fd, 0);
+	self->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	if (self->pagemap_fd < 0)
+		SKIP(return, "needs /proc/self/pagemap");
+	self->buf = malloc(RECORD_SIZE + 1);
+	ASSERT_NE(NULL, self->buf);
+
+	self->pages = mmap(NULL, NR_PAGES * psize(), PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->pages);
+	madvise(self->pages, NR_PAGES * psize(), MADV_NOHUGEPAGE);
+	if (mlock(self->pages, NR_PAGES * psize()))
+		SKIP(return, "needs mlock() of %d pages", NR_PAGES);
+
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	ASSERT_TRUE(handle_page_is_seen(self, self->fd, 0, &self->handle));
+	ASSERT_NE(0, self->handle);
+}
+
+FIXTURE_TEARDOWN(page_owner_handle)
+{
+	if (self->fd >= 0)
+		close(self->fd);
+	if (self->pagemap_fd >= 0)
+		close(self->pagemap_fd);
+	free(self->buf);
+}
+
+TEST_F_TIMEOUT(page_owner_handle, selects_the_pages_of_a_stack, 120)
+{
+	unsigned int handle, same = 0;
+	int fd = open_page_owner(O_RDWR);
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, write_filter(fd, "mode=handle"));
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	for (int i = 0; i < NR_PAGES; i++) {
+		ASSERT_TRUE(handle_page_is_seen(self, fd, i, &handle));
+		if (handle == self->handle) {
+			same++;
+			EXPECT_TRUE(handle_page_is_seen(self, self->fd, i, &handle));
+		} else {
+			EXPECT_FALSE(handle_page_is_seen(self, self->fd, i, &handle));
+		}
+	}
+	/* The page whose handle it is, if no other. */
+	EXPECT_LT(0, same);
+	close(fd);
+}
+
+TEST_F_TIMEOUT(page_owner_handle, all_records_have_the_handle, 120)
+{
+	unsigned long pfn, records = 0;
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	while (read_handle_record(self, self->fd, -1, &pfn, &handle)) {
+		ASSERT_EQ(self->handle, handle);
+		records++;
+	}
+	EXPECT_LT(0, records);
+}
+
+TEST_F(page_owner_handle, does_not_depend_on_the_mode)
+{
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	ASSERT_EQ(0, write_filter(self->fd, "mode=stack"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+	EXPECT_EQ(0, handle);
+	ASSERT_EQ(0, write_filter(self->fd, "mode=stack_handle"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+	EXPECT_EQ(self->handle, handle);
+}
+
+TEST_F(page_owner_handle, is_removed_by_all)
+{
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=all"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+
+	/* The last one counts. */
+	ASSERT_EQ(0, write_filter(self->fd, "handle=all handle=" NO_HANDLE));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE " handle=all"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+}
+
+TEST_F(page_owner_handle, belongs_to_the_open_file)
+{
+	int fd = open_page_owner(O_RDWR);
+	unsigned int handle;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_TRUE(handle_page_is_seen(self, fd, 0, &handle));
+	close(fd);
+}
+
+/* Return: a node with memory on which page 0 is not, or -1. */
+static int other_node(FIXTURE_DATA(page_owner_handle) * self)
+{
+	unsigned int handle;
+	char filter[32];
+
+	for (int nid = 0; nid < 1024; nid++) {
+		int fd = open_page_owner(O_RDWR);
+		bool seen;
+
+		snprintf(filter, sizeof(filter), "nid=%d", nid);
+		if (write_filter(fd, filter)) {
+			close(fd);
+			continue;
+		}
+		seen = handle_page_is_seen(self, fd, 0, &handle);
+		close(fd);
+		if (!seen)
+			return nid;
+	}
+
+	return -1;
+}
+
+TEST_F(page_owner_handle, node_filter_is_removed_by_all)
+{
+	int nid = other_node(self);
+	unsigned int handle;
+	char filter[64];
+
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+	if (nid < 0)
+		SKIP(return, "needs two nodes with memory");
+
+	snprintf(filter, sizeof(filter), "nid=%d", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+
+	/* The last one counts. */
+	snprintf(filter, sizeof(filter), "nid=all nid=%d", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+	snprintf(filter, sizeof(filter), "nid=%d nid=all", nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+}
+
+/* A page has to pass the filter for nodes and that for handles. */
+TEST_F(page_owner_handle, both_filters_apply)
+{
+	int nid = other_node(self);
+	unsigned int handle;
+	char filter[64];
+
+	if (nid < 0)
+		SKIP(return, "needs two nodes with memory");
+
+	snprintf(filter, sizeof(filter), "handle=%u nid=%d", self->handle, nid);
+	ASSERT_EQ(0, write_filter(self->fd, filter));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "nid=all"));
+	EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle));
+	ASSERT_EQ(0, write_filter(self->fd, "handle=" NO_HANDLE));
+	EXPECT_FALSE(handle_page_is_seen(self, self->fd, 0, &handle));
+}
+
+TEST_F(page_owner_handle, bad_values_change_nothing)
+{
+	static const struct {
+		const char *filter;
+		int error;
+	} rows[] = {
+		{ "handle", EINVAL },
+		{ "handle=", EINVAL },
+		{ "handle=0", EINVAL },
+		{ "handle=00", EINVAL },
+		{ "handle=-1", EINVAL },
+		{ "handle=+1", EINVAL },
+		{ "handle=0x1", EINVAL },
+		{ "handle=1,2", EINVAL },
+		{ "handle=1-2", EINVAL },
+		{ "handle=x", EINVAL },
+		{ "handle=All", EINVAL },
+		{ "handle=all,1", EINVAL },
+		{ "handle= 1", EINVAL },
+		{ "handle=4294967296", ERANGE },
+		{ "handle=99999999999999999999", ERANGE },
+		{ "nid=al", EINVAL },
+		{ "nid=alle", EINVAL },
+		{ "nid=all,x", EINVAL },
+		{ "mode=stack handle=" NO_HANDLE " foo", EINVAL },
+		{ "mode=stack nid=all handle=" NO_HANDLE " handle=", EINVAL },
+	};
+	unsigned int handle;
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		EXPECT_EQ(rows[i].error, write_filter(self->fd, rows[i].filter))
+			TH_LOG("write '%s'", rows[i].filter);
+		EXPECT_TRUE(handle_page_is_seen(self, self->fd, 0, &handle))
+			TH_LOG("'%s' changed the filter", rows[i].filter);
+		EXPECT_EQ(self->handle, handle)
+			TH_LOG("'%s' changed the mode", rows[i].filter);
+	}
+}
+
+/*
+ * What a task that searches shares with those that hold it back and kill it.
+ */
+struct search {
+	/* The lock of the file's position is held by somebody who waits. */
+	bool held;
+	/* Nothing is written here if there is no record. */
+	char record[4096];
+};
+
+/*
+ * The number of pages of a block, after each of which a search looks whether its
+ * task is being killed.
+ */
+static unsigned long block_pages(void)
+{
+	FILE *file = fopen("/proc/pagetypeinfo", "r");
+	unsigned long pages = 0;
+	char line[128];
+
+	if (!file)
+		return 0;
+	while (!pages && fgets(line, sizeof(line), file))
+		sscanf(line, "Pages per block: %lu", &pages);
+	fclose(file);
+
+	return pages;
+}
+
+/*
+ * Find a search for the next page with the handle of @fd that does not end in the
+ * block where it begins.
+ *
+ * Return: where it starts, or -1.
+ */
+static long long_search(FIXTURE_DATA(page_owner_handle) * self, int fd)
+{
+	unsigned long pfn, from = 0, pages = block_pages();
+	unsigned int handle;
+
+	while (pages && read_handle_record(self, fd, from, &pfn, &handle)) {
+		/* Position 0 stands for the first page there is. */
+		if (from ? pfn >= from + pages : pfn >= 2 * pages)
+			return from;
+		from = pfn + 1;
+	}
+
+	return -1;
+}
+
+/* Whether a task sleeps and cannot be woken, and whether SIGKILL waits for it. */
+static bool sleeps(pid_t pid, bool killed)
+{
+	unsigned long long pending = 0;
+	char path[64], line[128];
+	char state = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	if (!file)
+		return false;
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "State:\t", 7))
+			state = line[7];
+		else if (!strncmp(line, "SigPnd:\t", 8))
+			pending = strtoull(line + 8, NULL, 16);
+	}
+	fclose(file);
+
+	return state == 'D' && !killed == !(pending & 1ULL << (SIGKILL - 1));
+}
+
+/* Return: whether @pid sleeps like that, within a minute. */
+static bool wait_for_sleep(pid_t pid, bool killed)
+{
+	for (int i = 0; i < 60000; i++) {
+		if (sleeps(pid, killed))
+			return true;
+		usleep(1000);
+	}
+
+	return false;
+}
+
+/* Return: a userfaultfd for the page at @page, or -1. */
+static int catch_fault(void *page)
+{
+	struct uffdio_register reg = {
+		.range = { (unsigned long)page, psize() },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	if (ioctl(fd, UFFDIO_API, &api) || ioctl(fd, UFFDIO_REGISTER, &reg)) {
+		close(fd);
+		return -1;
+	}
+
+	return fd;
+}
+
+/*
+ * The task that directs the others: when its parent, which has the lock of the
+ * file's position, waits for @page, the reader may begin, and waits for the lock.
+ * There it is killed, if @killed. Then @page is filled with @text, and all go on.
+ *
+ * Return: exit status; 0 if it was so.
+ */
+static int direct(int uffd, void *page, char *text, struct search *search,
+		  pid_t reader, bool killed)
+{
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)page,
+		.src = (unsigned long)text,
+		.len = psize(),
+	};
+	struct uffd_msg msg;
+	int status = 0;
+
+	if (read(uffd, &msg, sizeof(msg)) != sizeof(msg) ||
+	    msg.event != UFFD_EVENT_PAGEFAULT)
+		status = 1;
+	__atomic_store_n(&search->held, true, __ATOMIC_RELEASE);
+	if (!status && !wait_for_sleep(reader, false))
+		status = 2;
+	if (!status && killed) {
+		kill(reader, SIGKILL);
+		if (!wait_for_sleep(reader, true))
+			status = 3;
+	}
+	if (ioctl(uffd, UFFDIO_COPY, &copy))
+		status = 4;
+
+	return status;
+}
+
+/*
+ * Let a task search from @from on, and if @killed, be killed just before, in the
+ * kernel: while it waits for the lock of the file's position, which read() and
+ * write() take. We hold that lock, in a write() whose text is not there yet.
+ */
+static void search_from(struct __test_metadata *_metadata,
+			FIXTURE_DATA(page_owner_handle) * self, long from,
+			bool killed, struct search *search)
+{
+	pid_t reader, director;
+	char *page, *text;
+	int status, uffd;
+
+	page = mmap(NULL, psize(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, page);
+	text = mmap(NULL, psize(), PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, text);
+	strcpy(text, "mode=handle");
+	memset(search, 0, sizeof(*search));
+	ASSERT_EQ(from, lseek(self->fd, from, SEEK_SET));
+	uffd = catch_fault(page);
+	ASSERT_GE(uffd, 0);
+
+	reader = fork();
+	ASSERT_GE(reader, 0);
+	if (!reader) {
+		while (!__atomic_load_n(&search->held, __ATOMIC_ACQUIRE))
+			usleep(100);
+		_exit(read(self->fd, search->record,
+			   sizeof(search->record)) <= 0);
+	}
+	director = fork();
+	ASSERT_GE(director, 0);
+	if (!director)
+		_exit(direct(uffd, page, text, search, reader, killed));
+
+	/* With this one closed, the end of the director ends the wait, too. */
+	close(uffd);
+	EXPECT_EQ(strlen("mode=handle"),
+		  write(self->fd, page, strlen("mode=handle")));
+	ASSERT_EQ(director, waitpid(director, &status, 0));
+	EXPECT_EQ(0, status) TH_LOG("the director's status is %#x", status);
+	ASSERT_EQ(reader, waitpid(reader, &status, 0));
+	/* A signal ends it if it is killed, and finding a record if not. */
+	EXPECT_EQ(killed, WIFSIGNALED(status));
+	EXPECT_TRUE(killed || !status);
+	munmap(text, psize());
+	munmap(page, psize());
+}
+
+/*
+ * A task that is killed while it searches must not go on to the end. If it did,
+ * it would find the page there and print its record, dying or not, into memory
+ * that is shared.
+ */
+TEST_F_TIMEOUT(page_owner_handle, search_can_be_killed, 300)
+{
+	struct search *search;
+	long from;
+
+	search = mmap(NULL, sizeof(*search), PROT_READ | PROT_WRITE,
+		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, search);
+	if (access("/proc/sys/vm/unprivileged_userfaultfd", F_OK))
+		SKIP(return, "needs CONFIG_USERFAULTFD");
+
+	ASSERT_EQ(0, write_handle(self->fd, self->handle));
+	from = long_search(self, self->fd);
+	ASSERT_GE(from, 0) TH_LOG("every search ends where it begins");
+
+	search_from(_metadata, self, from, false, search);
+	EXPECT_NE('\0', search->record[0]) TH_LOG("there is nothing to find");
+	search_from(_metadata, self, from, true, search);
+	EXPECT_EQ('\0', search->record[0]) TH_LOG("a killed task went on");
+	munmap(search, sizeof(*search));
 }
 
 TEST_HARNESS_MAIN

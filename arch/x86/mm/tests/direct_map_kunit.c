@@ -659,20 +659,44 @@ static void no_cpu_reads_invalid_blocks(struct kunit *test)
 	}
 }
 
+/* The @nth page from now on is not to be had, until page_failed(). */
 #ifdef CONFIG_FAULT_INJECTION
+#define NEEDS_FAILING_PAGES "needs fail_page_alloc with ignore-gfp-wait=N and min-order=0"
+
+static void fail_page(unsigned int nth)
+{
+	current->fail_nth = nth;
+}
+
+static bool page_failed(void)
+{
+	unsigned int left = current->fail_nth;
+
+	current->fail_nth = 0;
+
+	return !left;
+}
+#else
+#define NEEDS_FAILING_PAGES "needs CONFIG_FAULT_INJECTION"
+
+static void fail_page(unsigned int nth) { }
+
+static bool page_failed(void)
+{
+	return false;
+}
+#endif
+
 /* Let the @nth page table not be had. */
 static int fail_table(struct kunit *test, unsigned int nr, unsigned int nth)
 {
 	struct direct_map_test *t = test->priv;
-	unsigned int left;
 	int ret;
 
-	current->fail_nth = nth;
+	fail_page(nth);
 	ret = set_direct_map_pmds_invalid(t->blocks, nr);
-	left = current->fail_nth;
-	current->fail_nth = 0;
-	if (left)
-		kunit_skip(test, "needs fail_page_alloc with ignore-gfp-wait=N and min-order=0");
+	if (!page_failed())
+		kunit_skip(test, NEEDS_FAILING_PAGES);
 
 	return ret;
 }
@@ -743,17 +767,6 @@ static void failing_small_split(struct kunit *test)
 	collapse_direct_map_pmds(t->blocks, nr);
 	expect_same_map(test, &before);
 }
-#else
-static void failing_split(struct kunit *test)
-{
-	kunit_skip(test, "needs CONFIG_FAULT_INJECTION");
-}
-
-static void failing_small_split(struct kunit *test)
-{
-	kunit_skip(test, "needs CONFIG_FAULT_INJECTION");
-}
-#endif
 
 /*
  * Walks without a lock
@@ -859,7 +872,7 @@ static void walks_without_lock(struct kunit *test)
 	const struct walk_mode *mode = test->param_value;
 	struct walker *walkers, sum = {};
 	struct direct_map_test *t = test->priv;
-	unsigned long cycles = 0, end;
+	unsigned long cycles = 0, end, late;
 	unsigned int i, cpu, other;
 
 	if (num_online_cpus() < 2)
@@ -883,7 +896,11 @@ static void walks_without_lock(struct kunit *test)
 		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, walkers[i].task);
 	}
 
-	for (end = jiffies + 4 * HZ; time_before(jiffies, end); cycles++) {
+	/* Longer on a busy machine. */
+	end = jiffies + 4 * HZ;
+	late = jiffies + 60 * HZ;
+	for (; time_before(jiffies, end) ||
+	       (cycles <= 200 && time_before(jiffies, late)); cycles++) {
 		if (set_direct_map_pmds_invalid(t->blocks, 1) != 1)
 			break;
 		if (all_valid(t->blocks[0], true))
@@ -945,6 +962,33 @@ static void other_pcids_are_flushed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 2), 2);
 	on_each_cpu(count_invalidate_other, &nr, true);
 	KUNIT_EXPECT_EQ(test, atomic_read(&nr), num_online_cpus());
+}
+
+/* Handling of memory errors maps nothing that somebody took out as a block. */
+static void memory_errors_leave_blocks_out(struct kunit *test)
+{
+	struct direct_map_test *t = test->priv;
+	struct counts before = count(test);
+	unsigned long pfn;
+
+	get_blocks(test, 1, false);
+	pfn = page_to_pfn(t->blocks[0]);
+
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 1), 1);
+	KUNIT_EXPECT_EQ(test, set_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, clear_mce_nospec(pfn), -EBUSY);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), 0);
+	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], true), 0);
+
+	/* A page that an error took out comes back. */
+	KUNIT_EXPECT_EQ(test, set_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, clear_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES);
+
+	collapse_direct_map_pmds(t->blocks, 1);
+	expect_same_map(test, &before);
 }
 
 static void bad_blocks_are_refused(struct kunit *test)
@@ -1174,6 +1218,39 @@ static void rest_of_1g_page_stays(struct kunit *test)
 	expect_same_map(test, &before);
 }
 
+/* A removal that there is no page table for changes nothing. */
+static void removal_without_memory(struct kunit *test)
+{
+	unsigned long step = memory_block_size_bytes();
+	struct counts before = count(test);
+	unsigned int tries;
+	int ret = 0;
+
+	need_spare_memory(test);
+	if (step >= PUD_SIZE)
+		kunit_skip(test, "needs memory blocks below 1G");
+
+	/* The page that is not to be had may be another one, but not each time. */
+	for (tries = 0; !ret && tries < 4; tries++) {
+		take_all_memory(NULL);
+		give_memory(test, spare, PUD_SIZE);
+		write_values(spare, PUD_SIZE);
+		fail_page(1);
+		ret = remove_memory(spare + step, step);
+		if (!page_failed())
+			kunit_skip(test, NEEDS_FAILING_PAGES);
+	}
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, level_at(address(spare_page(0))), PG_LEVEL_1G);
+	expect_kept(test, spare, PUD_SIZE);
+
+	take_memory(test, spare + step, step);
+	expect_gone(test, spare + step, step);
+	expect_kept(test, spare, step);
+	take_all_memory(NULL);
+	expect_same_map(test, &before);
+}
+
 /* Collapsing makes no 1G page of memory that may go in parts. */
 static void parts_do_not_collapse(struct kunit *test)
 {
@@ -1306,6 +1383,7 @@ static void name(struct kunit *test)					\
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_entries)
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_1g_entry)
 SKIP_WITHOUT_HOTREMOVE(rest_of_1g_page_stays)
+SKIP_WITHOUT_HOTREMOVE(removal_without_memory)
 SKIP_WITHOUT_HOTREMOVE(parts_do_not_collapse)
 SKIP_WITHOUT_HOTREMOVE(collapse_waits_for_hotplug)
 SKIP_WITHOUT_HOTREMOVE(collapsed_1g_page_can_go_in_parts)
@@ -1342,10 +1420,12 @@ static struct kunit_case direct_map_test_cases[] = {
 	KUNIT_CASE(failing_small_split),
 	KUNIT_CASE_PARAM_ATTR(walks_without_lock, walk_mode_gen_params,
 			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(memory_errors_leave_blocks_out),
 	KUNIT_CASE(bad_blocks_are_refused),
 	KUNIT_CASE(removed_memory_leaves_no_entries),
 	KUNIT_CASE_SLOW(removed_memory_leaves_no_1g_entry),
 	KUNIT_CASE(rest_of_1g_page_stays),
+	KUNIT_CASE_SLOW(removal_without_memory),
 	KUNIT_CASE(parts_do_not_collapse),
 	KUNIT_CASE(collapse_waits_for_hotplug),
 	KUNIT_CASE(collapsed_1g_page_can_go_in_parts),

@@ -21,6 +21,7 @@
 #define pr_fmt(fmt) "mermap: " fmt
 
 #include <linux/bits.h>
+#include <linux/err.h>
 #include <linux/kmsan-checks.h>
 #include <linux/mermap.h>
 #include <linux/mm.h>
@@ -53,7 +54,7 @@ static u64 mermap_mask(unsigned int first, unsigned int nr)
  */
 
 /* The mermap of an mm, created if it has none. NULL if there is no memory. */
-static struct mermap *mermap_create(struct mm_struct *mm)
+static struct mermap *mermap_create(struct mm_struct *mm, bool private)
 {
 	struct mermap *m, *other;
 
@@ -69,6 +70,7 @@ static struct mermap *mermap_create(struct mm_struct *mm)
 	if (!m->cpu)
 		goto free_mermap;
 	mutex_init(&m->lock);
+	m->private = private;
 	if (mermap_debug_create(m))
 		goto free_cpu;
 
@@ -118,22 +120,7 @@ static int mermap_prepare_cpu(struct mm_struct *mm, struct mermap *m,
 	return 0;
 }
 
-/**
- * mermap_mm_prepare() - Make windows possible in an mm
- * @mm: An mm that the caller has a reference to.
- *
- * Set up @mm for all CPUs that are online. It can be called again, also by
- * others at the same time; when a CPU has come online since, that adds it.
- * What it allocates is charged to the caller's memory cgroup and freed with
- * @mm. fork() and execve() start without.
- *
- * Context: Process context. May sleep.
- *
- * Return: 0, -ENOMEM (CPUs that have been set up stay so, and the others can be
- * tried again), or -EOPNOTSUPP if @mm is NULL or init_mm or the machine has no
- * mermap.
- */
-int mermap_mm_prepare(struct mm_struct *mm)
+static int __mermap_mm_prepare(struct mm_struct *mm, bool private)
 {
 	struct mermap *m;
 	unsigned int cpu;
@@ -144,9 +131,11 @@ int mermap_mm_prepare(struct mm_struct *mm)
 	if (!mm || mm == &init_mm || !arch_mermap_supported())
 		return -EOPNOTSUPP;
 
-	m = mermap_create(mm);
+	m = mermap_create(mm, private);
 	if (!m)
 		return -ENOMEM;
+	if (private && !m->private)
+		return -EINVAL;
 
 	guard(mutex)(&m->lock);
 	for_each_online_cpu(cpu) {
@@ -157,7 +146,49 @@ int mermap_mm_prepare(struct mm_struct *mm)
 
 	return 0;
 }
+
+/**
+ * mermap_mm_prepare() - Make windows possible in an mm
+ * @mm: An mm that the caller has a reference to.
+ *
+ * Set up @mm for all CPUs that are online. It can be called again, also by
+ * others at the same time; when a CPU has come online since, that adds it.
+ * What it allocates is charged to the caller's memory cgroup, so to the root if
+ * that is a kernel thread, and freed with @mm. fork() and execve() start
+ * without.
+ *
+ * Context: Process context. May sleep.
+ *
+ * Return: 0, -ENOMEM (CPUs that have been set up stay so, and the others can be
+ * tried again), or -EOPNOTSUPP if @mm is NULL or init_mm or the machine has no
+ * mermap.
+ */
+int mermap_mm_prepare(struct mm_struct *mm)
+{
+	return __mermap_mm_prepare(mm, false);
+}
 EXPORT_SYMBOL_IF_KUNIT(mermap_mm_prepare);
+
+/**
+ * mermap_mm_prepare_private() - Make windows possible in an mm of the kernel
+ * @mm: An mm that the caller made, and that never runs user code.
+ *
+ * Pages that are mapped in @mm only need no mermap_mm_flush() before they change
+ * their owner, and CONFIG_DEBUG_MERMAP does not ask for it. What other CPUs may
+ * have loaded from its page tables is of no use to anyone: only kernel threads of
+ * the caller ever run with them.
+ *
+ * When CPUs have come online, this or mermap_mm_prepare() adds them.
+ *
+ * Context: Process context. May sleep.
+ *
+ * Return: As for mermap_mm_prepare(), or -EINVAL if that was called first.
+ */
+int mermap_mm_prepare_private(struct mm_struct *mm)
+{
+	return __mermap_mm_prepare(mm, true);
+}
+EXPORT_SYMBOL_IF_KUNIT(mermap_mm_prepare_private);
 
 void __mermap_mm_teardown(struct mm_struct *mm)
 {
@@ -205,19 +236,19 @@ static struct mermap_cpu *mermap_this_cpu(struct mm_struct *mm)
 	struct mermap_cpu *c;
 	struct mermap *m;
 
-	if (!mm)
-		return NULL;
+	if (!mm || !arch_mermap_loaded(mm))
+		return ERR_PTR(-ENXIO);
 	/* Pairs with the cmpxchg() in mermap_create(). */
 	m = smp_load_acquire(&mm->mermap);
 	if (!m)
-		return NULL;
+		return ERR_PTR(-EAGAIN);
 
 	c = this_cpu_ptr(m->cpu);
 	/* Pairs with smp_store_release() in mermap_prepare_cpu(). */
 	if (!smp_load_acquire(&c->ptes))
-		return NULL;
+		return ERR_PTR(-EAGAIN);
 
-	return arch_mermap_loaded(mm) ? c : NULL;
+	return c;
 }
 
 static int mermap_take(struct mermap_cpu *c, unsigned int nr)
@@ -227,8 +258,9 @@ static int mermap_take(struct mermap_cpu *c, unsigned int nr)
 	/* Against the other tasks that use @c, not against interrupts. */
 	guard(preempt)();
 	first = mermap_find(~c->used, nr);
-	if (first >= 0)
-		c->used |= mermap_mask(first, nr);
+	if (first < 0)
+		return -EBUSY;
+	c->used |= mermap_mask(first, nr);
 
 	return first;
 }
@@ -236,11 +268,12 @@ static int mermap_take(struct mermap_cpu *c, unsigned int nr)
 static struct mermap_alloc *mermap_map(struct mm_struct *mm,
 				       struct mermap_cpu *c, unsigned int first,
 				       struct page *page, unsigned int nr,
-				       pgprot_t prot)
+				       enum mermap_access access)
 {
 	unsigned long addr = mermap_cpu_base(smp_processor_id()) +
 			     first * PAGE_SIZE;
-	pte_t pte = pfn_pte(page_to_pfn(page), prot);
+	pte_t pte = pfn_pte(page_to_pfn(page),
+			    arch_mermap_pgprot(access == MERMAP_RW));
 
 	/* Metadata belongs to the page; stores to the window do not reach it. */
 	if (IS_ENABLED(CONFIG_KMSAN) && pte_write(pte))
@@ -259,43 +292,41 @@ static struct mermap_alloc *mermap_map(struct mm_struct *mm,
  * @mm:   An mm that is loaded on this CPU, and that has been prepared.
  * @page: As for mermap_get().
  * @size: As for mermap_get().
- * @prot: As for mermap_get().
+ * @access: As for mermap_get().
  *
  * For those who load an mm that is not current->mm. As long as they have a
  * window they must not let another mm be loaded, which means not to schedule.
  *
  * Context: As for mermap_get(); not preemptible if @mm is not current->mm.
  *
- * Return: As for mermap_get(). NULL also if @mm is not loaded.
+ * Return: As for mermap_get().
  */
 struct mermap_alloc *__mermap_get(struct mm_struct *mm, struct page *page,
-				  unsigned long size, pgprot_t prot)
+				  unsigned long size, enum mermap_access access)
 {
 	unsigned int nr = PFN_UP(size);
 	struct mermap_cpu *c;
-	int first = -1;
+	int first;
 
 	if (WARN_ON_ONCE(!in_task() || irqs_disabled()))
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	/* Scheduling would load current->mm. */
 	if (WARN_ON_ONCE(mm != current->mm && preemptible()))
-		return NULL;
-	if (WARN_ON_ONCE(!arch_mermap_pgprot(&prot)))
-		return NULL;
-	if (!size || size > mermap_reserved_page() * PAGE_SIZE ||
-	    mermap_should_fail(size))
-		return NULL;
+		return ERR_PTR(-EINVAL);
+	if (!size || size > mermap_reserved_page() * PAGE_SIZE)
+		return ERR_PTR(-EINVAL);
+	if (mermap_should_fail(size))
+		return ERR_PTR(-EBUSY);
 
 	migrate_disable();
 	c = mermap_this_cpu(mm);
-	if (c)
-		first = mermap_take(c, nr);
+	first = IS_ERR(c) ? PTR_ERR(c) : mermap_take(c, nr);
 	if (first < 0) {
 		migrate_enable();
-		return NULL;
+		return ERR_PTR(first);
 	}
 
-	return mermap_map(mm, c, first, page, nr, prot);
+	return mermap_map(mm, c, first, page, nr, access);
 }
 EXPORT_SYMBOL_IF_KUNIT(__mermap_get);
 
@@ -303,33 +334,32 @@ EXPORT_SYMBOL_IF_KUNIT(__mermap_get);
  * __mermap_get_reserved() - mermap_get_reserved() in a given mm
  * @mm:   An mm that is loaded on this CPU, and that has been prepared.
  * @page: As for mermap_get_reserved().
- * @prot: As for mermap_get_reserved().
+ * @access: As for mermap_get_reserved().
  *
  * Context: As for mermap_get_reserved().
  *
- * Return: As for mermap_get_reserved(). NULL also if @mm is not loaded.
+ * Return: As for mermap_get_reserved().
  */
 struct mermap_alloc *__mermap_get_reserved(struct mm_struct *mm,
-					   struct page *page, pgprot_t prot)
+					   struct page *page,
+					   enum mermap_access access)
 {
 	struct mermap_cpu *c;
 
 	if (WARN_ON_ONCE(!irqs_disabled()))
-		return NULL;
-	if (WARN_ON_ONCE(!arch_mermap_pgprot(&prot)))
-		return NULL;
+		return ERR_PTR(-EINVAL);
 	if (mermap_should_fail(PAGE_SIZE))
-		return NULL;
+		return ERR_PTR(-EBUSY);
 
 	c = mermap_this_cpu(mm);
-	if (!c)
-		return NULL;
+	if (IS_ERR(c))
+		return ERR_CAST(c);
 	/* In an NMI, or nested. */
 	if (WARN_ON_ONCE(c->reserved_used))
-		return NULL;
+		return ERR_PTR(-EBUSY);
 	c->reserved_used = true;
 
-	return mermap_map(mm, c, mermap_reserved_page(), page, 1, prot);
+	return mermap_map(mm, c, mermap_reserved_page(), page, 1, access);
 }
 EXPORT_SYMBOL_IF_KUNIT(__mermap_get_reserved);
 
@@ -349,7 +379,7 @@ void __mermap_put(struct mm_struct *mm, struct mermap_alloc *alloc)
 	struct mermap *m;
 	unsigned long first;
 
-	if (!alloc) {
+	if (IS_ERR_OR_NULL(alloc)) {
 		VM_WARN_ON_ONCE(1);
 		return;
 	}
@@ -403,48 +433,61 @@ EXPORT_SYMBOL_IF_KUNIT(__mermap_put);
  *        absent from the direct map.
  * @size: In bytes, rounded up to pages. At most 63 pages, fewer on machines
  *        where the address space is small.
- * @prot: Protection. Present, and neither accessible to user mode nor
- *        executable. The mapping is never global.
+ * @access: MERMAP_RO or MERMAP_RW. The mapping is write-back cached, neither
+ *        global nor executable, and not for user mode.
  *
  * Make a window in current->mm, which mermap_mm_prepare() has been called for.
  * Until mermap_put() by the same task, the task stays on its CPU, but it may be
- * preempted and may sleep. Other tasks with the same mm share the space of a
- * CPU, so be short, and have another way if there is no room.
+ * preempted and may sleep. As long as it does, its CPU cannot go offline, so the
+ * machine cannot suspend, and sched_setaffinity() of the task waits.
+ *
+ * Other tasks with the same mm share the space of a CPU, so be short, and have
+ * another way if there is no room. No size is guaranteed but one page to a task
+ * that is alone: free space is found as a run of pages, or not at all.
+ *
+ * The page must have no other mapping with another cache mode.
  *
  * Whoever maps a page must call mermap_mm_flush() before the page leaves its
  * owner.
  *
  * Context: Process context with interrupts enabled. Does not sleep.
  *
- * Return: A window, or NULL: there is no room, the mm or this CPU is not
- * prepared, @size is 0 or more than a CPU has, or the task has no mm (in a
- * kernel thread). With a warning, once, if the context or @prot is wrong.
+ * Return: A window, or an error pointer: -EBUSY if there is no room, -EAGAIN if
+ * the mm or this CPU is not prepared (call mermap_mm_prepare() and try again),
+ * -ENXIO if the task has no mm (a kernel thread) or it is not loaded, -EINVAL if
+ * @size is 0 or more than a CPU has, or, with a warning, once, if the context is
+ * wrong.
  */
 struct mermap_alloc *mermap_get(struct page *page, unsigned long size,
-				pgprot_t prot)
+				enum mermap_access access)
 {
-	return __mermap_get(current->mm, page, size, prot);
+	return __mermap_get(current->mm, page, size, access);
 }
 EXPORT_SYMBOL_IF_KUNIT(mermap_get);
 
 /**
  * mermap_get_reserved() - Map a page for this CPU with interrupts disabled
  * @page: As for mermap_get().
- * @prot: As for mermap_get().
+ * @access: As for mermap_get().
  *
  * Map one page at an address that each CPU keeps for this purpose, so that
  * there is always room. Interrupts stay disabled until mermap_put().
  *
+ * In an interrupt, current->mm is that of whoever was interrupted. It owes the
+ * mermap_mm_flush() then, and the caller has neither its name nor a reference. So
+ * there this is for pages that belong to that process, not for a third party's.
+ *
  * Context: Any context with interrupts disabled. In an NMI it may find the
  * address in use.
  *
- * Return: A window, or NULL: the mm or this CPU is not prepared, or the mm is
- * not loaded. With a warning, once, if interrupts are enabled, the address is
- * in use, or @prot is wrong.
+ * Return: A window, or an error pointer: -EAGAIN if the mm or this CPU is not
+ * prepared, -ENXIO if there is no mm or it is not loaded, and, with a warning,
+ * once, -EINVAL if interrupts are enabled or -EBUSY if the address is in use.
  */
-struct mermap_alloc *mermap_get_reserved(struct page *page, pgprot_t prot)
+struct mermap_alloc *mermap_get_reserved(struct page *page,
+					 enum mermap_access access)
 {
-	return __mermap_get_reserved(current->mm, page, prot);
+	return __mermap_get_reserved(current->mm, page, access);
 }
 EXPORT_SYMBOL_IF_KUNIT(mermap_get_reserved);
 
@@ -454,7 +497,7 @@ EXPORT_SYMBOL_IF_KUNIT(mermap_get_reserved);
  *
  * After this the address faults, and the task can migrate again.
  *
- * Nothing happens if @alloc is NULL, but a warning with CONFIG_DEBUG_VM. Nothing
+ * Nothing happens if @alloc is an error, but a warning with CONFIG_DEBUG_VM. Nothing
  * happens, with a warning, if it is not a window of this CPU, or the mm is not
  * loaded.
  *
@@ -468,7 +511,7 @@ EXPORT_SYMBOL_IF_KUNIT(mermap_put);
 
 /**
  * mermap_mm_flush() - Forget about pages that were mapped
- * @mm: An mm that the caller has a reference to.
+ * @mm: An mm that the caller has a reference to, or NULL.
  *
  * A window is for one CPU, but its entries are in page tables that all threads
  * of a process use: another CPU may load the translation speculatively and keep
@@ -476,8 +519,10 @@ EXPORT_SYMBOL_IF_KUNIT(mermap_put);
  * channels. So whoever maps a page has to call this after mermap_put() and
  * before the page belongs to someone else. CONFIG_DEBUG_MERMAP checks that.
  *
- * It costs an invalidation of all translations of @mm, on all CPUs that have
- * any, or next to nothing if no window has ended since the last time.
+ * It costs an invalidation of all translations of @mm on all CPUs that have it
+ * loaded, by interrupts, also where it is only left from before (a CPU in lazy
+ * mode goes on with init_mm then); or next to nothing if no window has ended
+ * since the last time. So do it once for many pages.
  *
  * Context: Process context with interrupts enabled. Does not sleep.
  */
@@ -487,6 +532,12 @@ void mermap_mm_flush(struct mm_struct *mm)
 	struct mermap *m;
 	unsigned int cpu;
 	u64 seq;
+
+	WARN_ON_ONCE(!in_task() || irqs_disabled());
+
+	/* The current->mm of a kernel thread: there was no window in it. */
+	if (!mm)
+		return;
 
 	/* Pairs with the cmpxchg() in mermap_create(). */
 	m = smp_load_acquire(&mm->mermap);

@@ -81,10 +81,14 @@ static int stress_set(void *data, u64 val)
 		first = get_random_u32_below(TEST_PAGES);
 		nr = 1 + get_random_u32_below(TEST_PAGES - first);
 		alloc = mermap_get(test_pages + first, nr * PAGE_SIZE,
-				   PAGE_KERNEL_RO);
-		if (!alloc) {
-			/* No room, or a CPU that has come online since. */
-			err = mermap_mm_prepare(current->mm);
+				   MERMAP_RO);
+		if (IS_ERR(alloc)) {
+			/* A CPU that has come online since, or no room. */
+			err = 0;
+			if (PTR_ERR(alloc) == -EAGAIN)
+				err = mermap_mm_prepare(current->mm);
+			else if (PTR_ERR(alloc) != -EBUSY)
+				err = PTR_ERR(alloc);
 			if (err)
 				return err;
 			cond_resched();
@@ -117,15 +121,15 @@ static int show_page_tables(struct seq_file *m, bool user)
 	if (err)
 		return err;
 
-	a = mermap_get(test_pages, PAGE_SIZE, PAGE_KERNEL);
-	b = mermap_get(test_pages, 3 * PAGE_SIZE, PAGE_KERNEL_RO);
-	if (a && b)
+	a = mermap_get(test_pages, PAGE_SIZE, MERMAP_RW);
+	b = mermap_get(test_pages, 3 * PAGE_SIZE, MERMAP_RO);
+	if (!IS_ERR(a) && !IS_ERR(b))
 		ptdump_walk_pgd_level_debugfs(m, current->mm, user);
 	else
 		err = -EAGAIN;
-	if (b)
+	if (!IS_ERR(b))
 		mermap_put(b);
-	if (a)
+	if (!IS_ERR(a))
 		mermap_put(a);
 
 	return err;
@@ -182,8 +186,8 @@ static int bench_show(struct seq_file *m, void *v)
 	bench_line(m, "nothing", ns);
 
 	ns = bench(({
-		alloc = mermap_get(test_pages, PAGE_SIZE, PAGE_KERNEL);
-		if (alloc) {
+		alloc = mermap_get(test_pages, PAGE_SIZE, MERMAP_RW);
+		if (!IS_ERR_OR_NULL(alloc)) {
 			WRITE_ONCE(*(u32 *)mermap_addr(alloc), 0);
 			mermap_put(alloc);
 		} else {
@@ -194,8 +198,8 @@ static int bench_show(struct seq_file *m, void *v)
 
 	ns = bench(({
 		local_irq_save(flags);
-		alloc = mermap_get_reserved(test_pages, PAGE_KERNEL);
-		if (alloc) {
+		alloc = mermap_get_reserved(test_pages, MERMAP_RW);
+		if (!IS_ERR_OR_NULL(alloc)) {
 			WRITE_ONCE(*(u32 *)mermap_addr(alloc), 0);
 			mermap_put(alloc);
 		} else {

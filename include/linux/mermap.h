@@ -21,26 +21,36 @@
 #include <asm/mermap.h>
 
 int mermap_mm_prepare(struct mm_struct *mm);
+int mermap_mm_prepare_private(struct mm_struct *mm);
 void mermap_mm_flush(struct mm_struct *mm);
 void __mermap_mm_teardown(struct mm_struct *mm);
 
+/* What may be done with the pages of a window. */
+enum mermap_access {
+	MERMAP_RO,
+	MERMAP_RW,
+};
+
 struct mermap_alloc *__mermap_get(struct mm_struct *mm, struct page *page,
-				  unsigned long size, pgprot_t prot);
+				  unsigned long size, enum mermap_access access);
 struct mermap_alloc *__mermap_get_reserved(struct mm_struct *mm,
-					   struct page *page, pgprot_t prot);
+					   struct page *page,
+					   enum mermap_access access);
 void __mermap_put(struct mm_struct *mm, struct mermap_alloc *alloc);
 
 struct mermap_alloc *mermap_get(struct page *page, unsigned long size,
-				pgprot_t prot);
-struct mermap_alloc *mermap_get_reserved(struct page *page, pgprot_t prot);
+				enum mermap_access access);
+struct mermap_alloc *mermap_get_reserved(struct page *page,
+					 enum mermap_access access);
 void mermap_put(struct mermap_alloc *alloc);
 
 /**
  * mermap_addr() - The address of a window
- * @alloc: What mermap_get() returned; not NULL.
+ * @alloc: What mermap_get() returned; not an error.
  *
  * The address is for the task that has the window, and no other. It is not in
- * the direct map: virt_to_page() and the like do not work on it.
+ * the direct map: virt_to_page() and __pa() give nonsense, which
+ * virt_addr_valid() need not see on 32-bit machines, and DMA cannot use it.
  *
  * Context: Any context.
  *
@@ -137,23 +147,27 @@ static inline void mermap_mm_teardown(struct mm_struct *mm) { }
 
 extern struct page_ext_operations mermap_debug_ops;
 
-void __mermap_check_free(struct page *page, unsigned int order);
+void __mermap_check_owner(struct page *page, unsigned long nr);
 
 /**
- * mermap_check_free() - Warn if a page is freed that a TLB may still map
- * @page:  First page.
- * @order: Of the pages.
+ * mermap_check_owner() - Warn if pages change their owner too early
+ * @page: First page.
+ * @nr: Number of pages.
  *
- * Context: Any context.
+ * For where pages go from one owner to another: when they are freed to whoever
+ * hands them out, when they are handed out, and when they are taken away. It
+ * warns if a window to one is open, or if a TLB may still map it.
+ *
+ * Context: Any context. In an NMI it does nothing.
  */
-static inline void mermap_check_free(struct page *page, unsigned int order)
+static inline void mermap_check_owner(struct page *page, unsigned long nr)
 {
-	__mermap_check_free(page, order);
+	__mermap_check_owner(page, nr);
 }
 
 #else /* !CONFIG_DEBUG_MERMAP */
 
-static inline void mermap_check_free(struct page *page, unsigned int order) { }
+static inline void mermap_check_owner(struct page *page, unsigned long nr) { }
 
 #endif /* CONFIG_DEBUG_MERMAP */
 

@@ -52,6 +52,7 @@ struct mermap_cpu {
  * @cpu:         A part for each possible CPU.
  * @lock:        Taken to set up parts. Nests outside of page-table locks.
  * @flushed:     The sum of all epochs at the last mermap_mm_flush().
+ * @private:     Never runs user code, see mermap_mm_prepare_private().
  * @id:          Names the mm in the records of the debug checks.
  * @flushed_seq: The same as @flushed for the debug checks.
  * @rcu:         Lets the debug checks look at @flushed_seq at any time.
@@ -60,6 +61,7 @@ struct mermap {
 	struct mermap_cpu __percpu	*cpu;
 	struct mutex			lock;
 	atomic64_t			flushed;
+	bool				private;
 #ifdef CONFIG_DEBUG_MERMAP
 	u32				id;
 	atomic64_t			flushed_seq;

@@ -12,11 +12,14 @@
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/highmem.h>
+#include <linux/hrtimer.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/mermap.h>
+#include <linux/migrate.h>
 #include <linux/mm.h>
 #include <linux/mmu_context.h>
+#include <linux/percpu.h>
 #include <linux/prandom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -135,6 +138,15 @@ static size_t check(const void *addr, unsigned int nr, u32 seed)
 	return i;
 }
 
+static void expect_error(struct kunit *test, struct mermap_alloc *alloc, int err)
+{
+	KUNIT_EXPECT_TRUE(test, IS_ERR(alloc));
+	if (IS_ERR(alloc))
+		KUNIT_EXPECT_EQ(test, PTR_ERR(alloc), err);
+	else
+		mermap_put(alloc);
+}
+
 static int migration_disabled(void)
 {
 #ifdef CONFIG_SMP
@@ -195,8 +207,8 @@ static void content(struct kunit *test)
 
 	for (nr = 1; nr <= max_pages(); nr++) {
 		fill(page, nr, nr);
-		alloc = mermap_get(page, nr * PAGE_SIZE, PAGE_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, alloc);
+		alloc = mermap_get(page, nr * PAGE_SIZE, MERMAP_RW);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 		addr = mermap_addr(alloc);
 
 		KUNIT_EXPECT_GE(test, (unsigned long)addr,
@@ -225,14 +237,15 @@ static void sizes(struct kunit *test)
 	struct mermap_alloc *alloc;
 
 	fill(page, 2, 7);
-	alloc = mermap_get(page, PAGE_SIZE + 1, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE + 1, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	KUNIT_EXPECT_EQ(test, check(mermap_addr(alloc), 2, 7), 2 * PAGE_SIZE / 4);
 	mermap_put(alloc);
 
-	KUNIT_EXPECT_NULL(test, mermap_get(page, 0, PAGE_KERNEL));
-	KUNIT_EXPECT_NULL(test, mermap_get(page, max_pages() * PAGE_SIZE + 1, PAGE_KERNEL));
-	KUNIT_EXPECT_NULL(test, mermap_get(page, ULONG_MAX, PAGE_KERNEL));
+	expect_error(test, mermap_get(page, 0, MERMAP_RW), -EINVAL);
+	expect_error(test, mermap_get(page, max_pages() * PAGE_SIZE + 1, MERMAP_RW),
+		     -EINVAL);
+	expect_error(test, mermap_get(page, ULONG_MAX, MERMAP_RW), -EINVAL);
 	expect_idle(test, mm);
 }
 
@@ -244,8 +257,8 @@ static void protection(struct kunit *test)
 	struct mermap_alloc *alloc;
 	pte_t pte;
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	pte = *find_pte(mm, (unsigned long)mermap_addr(alloc));
 	KUNIT_EXPECT_TRUE(test, pte_present(pte));
 	KUNIT_EXPECT_TRUE(test, pte_write(pte));
@@ -257,25 +270,11 @@ static void protection(struct kunit *test)
 #endif
 	mermap_put(alloc);
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL_RO);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	KUNIT_EXPECT_FALSE(test, pte_write(*find_pte(mm, (unsigned long)mermap_addr(alloc))));
 	mermap_put(alloc);
 
-	kunit_warning_suppress(test) {
-		KUNIT_EXPECT_NULL(test, mermap_get(page, PAGE_SIZE, PAGE_NONE));
-		KUNIT_EXPECT_NULL(test, mermap_get(page, PAGE_SIZE, PAGE_SHARED));
-		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 2);
-	}
-#ifdef CONFIG_X86
-	if (__supported_pte_mask & _PAGE_NX) {
-		kunit_warning_suppress(test) {
-			KUNIT_EXPECT_NULL(test, mermap_get(page, PAGE_SIZE,
-							   PAGE_KERNEL_EXEC));
-			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
-		}
-	}
-#endif
 	expect_idle(test, mm);
 }
 
@@ -324,8 +323,8 @@ static void user_half(struct kunit *test)
 
 	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	KUNIT_EXPECT_FALSE(test, user_half_has(mm, (unsigned long)mermap_addr(alloc)));
 	mermap_put(alloc);
 }
@@ -339,8 +338,8 @@ static void sleep_with_window(struct kunit *test)
 	unsigned int cpu;
 
 	fill(page, 1, 3);
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	cpu = smp_processor_id();
 	msleep(20);
 	KUNIT_EXPECT_EQ(test, smp_processor_id(), cpu);
@@ -357,10 +356,10 @@ static void alias(struct kunit *test)
 	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
 	u32 *first, *second;
 
-	a = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	b = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, a);
-	KUNIT_ASSERT_NOT_NULL(test, b);
+	a = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	b = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, a);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b);
 	first = mermap_addr(a);
 	second = mermap_addr(b);
 	KUNIT_EXPECT_PTR_NE(test, first, second);
@@ -383,7 +382,7 @@ static void put_all(struct mermap_alloc **allocs)
 	unsigned int i;
 
 	for (i = 0; i < max_pages(); i++)
-		if (allocs[i])
+		if (!IS_ERR_OR_NULL(allocs[i]))
 			mermap_put(allocs[i]);
 }
 
@@ -399,23 +398,23 @@ static void exhaustion(struct kunit *test)
 	/* Windows are of this CPU only as long as there is one. */
 	migrate_disable();
 	for (i = 0; i < max_pages(); i++) {
-		allocs[i] = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-		if (!allocs[i])
+		allocs[i] = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+		if (IS_ERR(allocs[i]))
 			break;
 		for (j = 0; j < i; j++)
 			if (allocs[j] == allocs[i])
 				KUNIT_FAIL(test, "window %u is window %u\n", i, j);
 	}
 	KUNIT_EXPECT_EQ(test, i, max_pages());
-	KUNIT_EXPECT_NULL(test, mermap_get(page, PAGE_SIZE, PAGE_KERNEL));
+	expect_error(test, mermap_get(page, PAGE_SIZE, MERMAP_RW), -EBUSY);
 
 	prandom_seed_state(&rnd, 42);
 	for (i = 0; i < 1000; i++) {
 		j = prandom_u32_state(&rnd) % max_pages();
-		if (!allocs[j])
+		if (IS_ERR_OR_NULL(allocs[j]))
 			break;
 		mermap_put(allocs[j]);
-		allocs[j] = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
+		allocs[j] = mermap_get(page, PAGE_SIZE, MERMAP_RW);
 	}
 	KUNIT_EXPECT_EQ(test, i, 1000);
 
@@ -436,7 +435,7 @@ static void fragmentation(struct kunit *test)
 
 	migrate_disable();
 	for (i = 0; i < max_pages(); i++)
-		allocs[i] = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
+		allocs[i] = mermap_get(page, PAGE_SIZE, MERMAP_RW);
 
 	/* Holes of one page, and then one of three. */
 	hole = mermap_addr(allocs[2]);
@@ -444,14 +443,14 @@ static void fragmentation(struct kunit *test)
 		mermap_put(allocs[i]);
 		allocs[i] = NULL;
 	}
-	KUNIT_EXPECT_NULL(test, mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL));
+	expect_error(test, mermap_get(page, 2 * PAGE_SIZE, MERMAP_RW), -EBUSY);
 	mermap_put(allocs[3]);
-	KUNIT_EXPECT_NULL(test, mermap_get(page, 4 * PAGE_SIZE, PAGE_KERNEL));
-	three = mermap_get(page, 3 * PAGE_SIZE, PAGE_KERNEL);
+	expect_error(test, mermap_get(page, 4 * PAGE_SIZE, MERMAP_RW), -EBUSY);
+	three = mermap_get(page, 3 * PAGE_SIZE, MERMAP_RW);
 	KUNIT_EXPECT_PTR_EQ(test, mermap_addr(three), hole);
-	two = mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_EXPECT_NULL(test, two);
-	if (three)
+	two = mermap_get(page, 2 * PAGE_SIZE, MERMAP_RW);
+	expect_error(test, two, -EBUSY);
+	if (!IS_ERR(three))
 		mermap_put(three);
 	allocs[3] = NULL;
 	put_all(allocs);
@@ -478,20 +477,20 @@ static void reserved(struct kunit *test)
 	/* Room does not matter. */
 	migrate_disable();
 	for (i = 0; i < max_pages(); i++)
-		allocs[i] = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
+		allocs[i] = mermap_get(page, PAGE_SIZE, MERMAP_RW);
 
 	local_irq_save(flags);
-	alloc = mermap_get_reserved(page, PAGE_KERNEL);
-	if (alloc) {
+	alloc = mermap_get_reserved(page, MERMAP_RW);
+	if (!IS_ERR_OR_NULL(alloc)) {
 		good = check(mermap_addr(alloc), 1, 11);
 		mermap_put(alloc);
-		second = mermap_get_reserved(page, PAGE_KERNEL);
-		if (second)
+		second = mermap_get_reserved(page, MERMAP_RW);
+		if (!IS_ERR_OR_NULL(second))
 			mermap_put(second);
 	}
 	local_irq_restore(flags);
-	KUNIT_EXPECT_NOT_NULL(test, alloc);
-	KUNIT_EXPECT_NOT_NULL(test, second);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, second);
 	KUNIT_EXPECT_EQ(test, good, PAGE_SIZE / 4);
 
 	put_all(allocs);
@@ -508,20 +507,20 @@ static void reserved_misuse(struct kunit *test)
 	unsigned long flags;
 
 	kunit_warning_suppress(test) {
-		KUNIT_EXPECT_NULL(test, mermap_get_reserved(page, PAGE_KERNEL));
+		expect_error(test, mermap_get_reserved(page, MERMAP_RW), -EINVAL);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
 	kunit_warning_suppress(test) {
 		local_irq_save(flags);
-		alloc = mermap_get_reserved(page, PAGE_KERNEL);
-		second = mermap_get_reserved(page, PAGE_KERNEL);
-		if (alloc)
+		alloc = mermap_get_reserved(page, MERMAP_RW);
+		second = mermap_get_reserved(page, MERMAP_RW);
+		if (!IS_ERR_OR_NULL(alloc))
 			mermap_put(alloc);
 		local_irq_restore(flags);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
-	KUNIT_EXPECT_NOT_NULL(test, alloc);
-	KUNIT_EXPECT_NULL(test, second);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	expect_error(test, second, -EBUSY);
 	expect_idle(test, mm);
 }
 
@@ -539,8 +538,8 @@ static void use_in_irq(struct irq_work *work)
 	struct mermap_alloc *alloc;
 
 	/* On behalf of whoever was interrupted: the mm is loaded. */
-	alloc = __mermap_get_reserved(data->mm, data->page, PAGE_KERNEL);
-	if (alloc) {
+	alloc = __mermap_get_reserved(data->mm, data->page, MERMAP_RW);
+	if (!IS_ERR_OR_NULL(alloc)) {
 		data->good = check(mermap_addr(alloc), 1, 13);
 		__mermap_put(data->mm, alloc);
 	}
@@ -558,8 +557,8 @@ static void reserved_in_irq(struct kunit *test)
 	fill(page, 1, 13);
 	data.work = IRQ_WORK_INIT_HARD(use_in_irq);
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	/* Nobody else is to be running when the interrupt comes. */
 	preempt_disable();
 	irq_work_queue(&data.work);
@@ -577,11 +576,11 @@ static void reserved_in_irq(struct kunit *test)
  * Who is refused
  */
 
-static void expect_refused(struct kunit *test, struct page *page)
+static void expect_refused(struct kunit *test, struct page *page, int err)
 {
 	int before = migration_disabled();
 
-	KUNIT_EXPECT_NULL(test, mermap_get(page, PAGE_SIZE, PAGE_KERNEL));
+	expect_error(test, mermap_get(page, PAGE_SIZE, MERMAP_RW), err);
 	KUNIT_EXPECT_EQ(test, migration_disabled(), before);
 }
 
@@ -592,7 +591,7 @@ static void no_mm(struct kunit *test)
 
 	KUNIT_ASSERT_NULL(test, current->mm);
 	KUNIT_EXPECT_FALSE(test, mermap_ready(current->mm));
-	expect_refused(test, page);
+	expect_refused(test, page, -ENXIO);
 	KUNIT_EXPECT_EQ(test, mermap_mm_prepare(NULL), -EOPNOTSUPP);
 }
 
@@ -602,7 +601,7 @@ static void unprepared_mm(struct kunit *test)
 	struct mm_struct *mm __free(stop_using_mm) = use_mm(new_mm(test));
 
 	KUNIT_EXPECT_FALSE(test, mermap_ready(mm));
-	expect_refused(test, page);
+	expect_refused(test, page, -EAGAIN);
 	/* It has nothing, and nothing has to be flushed. */
 	KUNIT_EXPECT_NULL(test, mm->mermap);
 	mermap_mm_flush(mm);
@@ -622,15 +621,15 @@ static void mm_not_loaded(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(other), 0);
 	preempt_disable();
-	alloc = __mermap_get(other, page, PAGE_SIZE, PAGE_KERNEL);
+	alloc = __mermap_get(other, page, PAGE_SIZE, MERMAP_RW);
 	preempt_enable();
-	KUNIT_EXPECT_NULL(test, alloc);
+	expect_error(test, alloc, -ENXIO);
 	KUNIT_EXPECT_EQ(test, migration_disabled(), before);
 
 	if (IS_ENABLED(CONFIG_PREEMPT_COUNT)) {
 		kunit_warning_suppress(test) {
-			KUNIT_EXPECT_NULL(test, __mermap_get(other, page, PAGE_SIZE,
-							     PAGE_KERNEL));
+			expect_error(test, __mermap_get(other, page, PAGE_SIZE,
+							MERMAP_RW), -EINVAL);
 			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 		}
 		KUNIT_EXPECT_EQ(test, migration_disabled(), before);
@@ -654,19 +653,19 @@ static void mm_loaded_lazily(struct kunit *test)
 	preempt_disable();
 	kthread_use_mm(mm);
 	kthread_unuse_mm(mm);
-	alloc = __mermap_get(mm, page, PAGE_SIZE, PAGE_KERNEL);
-	if (alloc)
+	alloc = __mermap_get(mm, page, PAGE_SIZE, MERMAP_RW);
+	if (!IS_ERR_OR_NULL(alloc))
 		__mermap_put(mm, alloc);
 	local_irq_save(flags);
-	reserved = __mermap_get_reserved(mm, page, PAGE_KERNEL);
-	if (reserved)
+	reserved = __mermap_get_reserved(mm, page, MERMAP_RW);
+	if (!IS_ERR_OR_NULL(reserved))
 		__mermap_put(mm, reserved);
 	local_irq_restore(flags);
 	preempt_enable();
 
 	mermap_mm_flush(mm);
-	KUNIT_EXPECT_NULL(test, alloc);
-	KUNIT_EXPECT_NULL(test, reserved);
+	expect_error(test, alloc, -ENXIO);
+	expect_error(test, reserved, -ENXIO);
 }
 
 static void irqs_off(struct kunit *test)
@@ -677,7 +676,7 @@ static void irqs_off(struct kunit *test)
 
 	kunit_warning_suppress(test) {
 		local_irq_save(flags);
-		expect_refused(test, page);
+		expect_refused(test, page, -EINVAL);
 		local_irq_restore(flags);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
@@ -695,8 +694,8 @@ static void bad_put(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(elsewhere), 0);
 
-	alloc = mermap_get(page, 2 * PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, 2 * PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	other = (unsigned long)mermap_addr(alloc) + PAGE_SIZE;
 
 	kunit_warning_suppress(test) {
@@ -809,11 +808,11 @@ static int prepare_fn(void *arg)
 		p->mermap = READ_ONCE(p->mm->mermap);
 	}
 	/* The others use what is there as soon as it is there. */
-	while (!ret && !alloc && !kthread_should_stop()) {
-		alloc = mermap_get(p->page, PAGE_SIZE, PAGE_KERNEL);
+	while (!ret && IS_ERR_OR_NULL(alloc) && !kthread_should_stop()) {
+		alloc = mermap_get(p->page, PAGE_SIZE, MERMAP_RW);
 		cond_resched();
 	}
-	if (alloc) {
+	if (!IS_ERR_OR_NULL(alloc)) {
 		/* Whoever prepares this CPU now must not forget about it. */
 		usleep_range(1000, 2000);
 		p->good = check(mermap_addr(alloc), 1, 23);
@@ -913,6 +912,67 @@ static void never_ran(struct kunit *test)
 	put_page(table);
 }
 
+/* A reference of mmgrab() is enough: what is prepared outlives all users. */
+static void outlives_users(struct kunit *test)
+{
+	struct page *page = new_pages(test, 0);
+	struct mm_struct *mm = mm_alloc();
+	struct mermap_alloc *alloc;
+	struct page *table;
+	size_t good = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(mm), 0);
+	fill(page, 1, 29);
+	mmgrab(mm);
+	mmput(mm);
+
+	table = virt_to_page(per_cpu_ptr(mm->mermap->cpu,
+					 cpumask_first(cpu_online_mask))->ptes);
+	KUNIT_EXPECT_TRUE(test, PageTable(table));
+	if (PageTable(table)) {
+		kthread_use_mm(mm);
+		alloc = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+		if (!IS_ERR(alloc)) {
+			good = check(mermap_addr(alloc), 1, 29);
+			mermap_put(alloc);
+		}
+		mermap_mm_flush(mm);
+		kthread_unuse_mm(mm);
+		KUNIT_EXPECT_EQ(test, good, PAGE_SIZE / 4);
+	}
+	mmdrop(mm);
+}
+
+/* Memory that each CPU has is not among what leaks of an mm can be seen by. */
+static void many_mms(struct kunit *test)
+{
+#ifndef MODULE
+	const unsigned int nr = 4096;
+	unsigned long before, grown, leak;
+	struct mm_struct *mm;
+	unsigned int i;
+
+	before = pcpu_nr_pages();
+	for (i = 0; i < nr; i++) {
+		mm = mm_alloc();
+		KUNIT_ASSERT_NOT_NULL(test, mm);
+		if (mermap_mm_prepare(mm))
+			break;
+		mmput(mm);
+		cond_resched();
+	}
+	KUNIT_EXPECT_EQ(test, i, nr);
+	grown = pcpu_nr_pages() - before;
+	leak = PFN_DOWN(nr * sizeof(struct mermap_cpu)) * num_possible_cpus();
+	/* Others allocate, too, and what was free before is used up first. */
+	KUNIT_EXPECT_LT(test, grown, leak / 2);
+#else
+	kunit_skip(test, "needs to be built in");
+#endif
+}
+
 /* Windows of a CPU that came online later need another prepare. */
 static void cpu_comes_online(struct kunit *test)
 {
@@ -948,8 +1008,8 @@ static void flush_epoch(struct kunit *test)
 	mermap_mm_flush(mm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->mermap->flushed), before);
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	mermap_put(alloc);
 	mermap_mm_flush(mm);
 	KUNIT_EXPECT_EQ(test, atomic64_read(&mm->mermap->flushed), before + 1);
@@ -960,14 +1020,151 @@ static void flush_epoch(struct kunit *test)
 		/* Nothing has happened since. */
 		mermap_mm_flush(mm);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.tlb_gen), gen);
-		alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, alloc);
+		alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 		mermap_put(alloc);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.tlb_gen), gen);
 		mermap_mm_flush(mm);
 		KUNIT_EXPECT_EQ(test, atomic64_read(&mm->context.tlb_gen), gen + 1);
 	}
 #endif
+}
+
+/* Reads an address in an mm, on a CPU, without loading another mm in between. */
+struct remote {
+	struct task_struct *task;
+	struct mm_struct *mm;
+	unsigned long addr;
+	unsigned int asked, answered;
+	bool readable;
+};
+
+static int remote_fn(void *arg)
+{
+	struct remote *r = arg;
+
+	kthread_use_mm(r->mm);
+	while (!kthread_should_stop()) {
+		if (smp_load_acquire(&r->asked) == r->answered) {
+			cpu_relax();
+			continue;
+		}
+		r->readable = !faults(r->addr);
+		smp_store_release(&r->answered, r->answered + 1);
+	}
+	kthread_unuse_mm(r->mm);
+
+	return 0;
+}
+
+static bool remote_reads(struct remote *r)
+{
+	smp_store_release(&r->asked, r->asked + 1);
+	while (smp_load_acquire(&r->answered) != r->asked)
+		cond_resched();
+
+	return r->readable;
+}
+
+/* After the flush no other CPU reaches the page, whatever it has loaded. */
+static void remote_flush(struct kunit *test)
+{
+	struct page *page = new_pages(test, 0);
+	unsigned int round, mapped = 0, ended = 0, flushed = 0, cpu;
+	const unsigned int rounds = 50;
+	struct mermap_alloc *alloc;
+	struct remote r = {};
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+
+	migrate_disable();
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	r.mm = mm;
+	r.task = kthread_run_on_cpu(remote_fn, &r, cpu, "mermap_remote/%u");
+	if (IS_ERR(r.task)) {
+		KUNIT_FAIL(test, "no thread");
+		goto out;
+	}
+
+	for (round = 0; round < rounds; round++) {
+		alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+		if (IS_ERR(alloc))
+			break;
+		r.addr = (unsigned long)mermap_addr(alloc);
+		mapped += remote_reads(&r);
+		mermap_put(alloc);
+		ended += remote_reads(&r);
+		mermap_mm_flush(mm);
+		flushed += remote_reads(&r);
+	}
+	kthread_stop(r.task);
+	KUNIT_EXPECT_EQ(test, mapped, rounds);
+	KUNIT_EXPECT_EQ(test, flushed, 0);
+	kunit_info(test, "the other CPU could read while it was mapped %u times, after mermap_put() %u, after mermap_mm_flush() %u\n",
+		   mapped, ended, flushed);
+out:
+	migrate_enable();
+}
+
+struct intruder {
+	struct hrtimer timer;
+	unsigned long addr;
+	unsigned long reads;
+};
+
+static enum hrtimer_restart intrude(struct hrtimer *timer)
+{
+	struct intruder *in = container_of(timer, struct intruder, timer);
+
+	if (!faults(READ_ONCE(in->addr)))
+		in->reads++;
+	hrtimer_forward_now(timer, us_to_ktime(100));
+
+	return HRTIMER_RESTART;
+}
+
+/*
+ * Interrupts load the translation at any time while a window ends. As entries
+ * are cleared before they are invalidated, nothing stays.
+ */
+static void interrupted_put(struct kunit *test)
+{
+	struct page *page = new_pages(test, MAX_ORDER_USED);
+	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+	unsigned long windows = 0, stale = 0, end, late;
+	struct intruder in = {};
+	struct mermap_alloc *alloc;
+
+	migrate_disable();
+	in.addr = mermap_cpu_base(smp_processor_id());
+	hrtimer_setup_on_stack(&in.timer, intrude, CLOCK_MONOTONIC,
+			       HRTIMER_MODE_REL_PINNED_HARD);
+	hrtimer_start(&in.timer, us_to_ktime(100), HRTIMER_MODE_REL_PINNED_HARD);
+	/* Longer on a busy machine. */
+	end = jiffies + 2 * HZ;
+	late = jiffies + 60 * HZ;
+	for (; time_before(jiffies, end) ||
+	       ((windows <= 100 || !READ_ONCE(in.reads)) &&
+		time_before(jiffies, late)); windows++) {
+		alloc = mermap_get(page, max_pages() * PAGE_SIZE, MERMAP_RO);
+		if (IS_ERR(alloc))
+			break;
+		mermap_put(alloc);
+		stale += !faults(in.addr);
+		cond_resched();
+	}
+	hrtimer_cancel(&in.timer);
+	destroy_hrtimer_on_stack(&in.timer);
+	migrate_enable();
+
+	KUNIT_EXPECT_GT(test, windows, 100);
+	KUNIT_EXPECT_GT(test, in.reads, 0);
+	KUNIT_EXPECT_EQ(test, stale, 0);
+	kunit_info(test, "%lu windows, %lu reads in interrupts\n", windows, in.reads);
+	expect_idle(test, mm);
 }
 
 /* The checker knows whether a page may be freed. */
@@ -983,9 +1180,9 @@ static void debug_free(struct kunit *test)
 
 	page = alloc_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_EXPECT_NOT_NULL(test, alloc);
-	if (alloc)
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	if (!IS_ERR_OR_NULL(alloc))
 		mermap_put(alloc);
 	mermap_mm_flush(mm);
 	kunit_warning_suppress(test) {
@@ -995,14 +1192,189 @@ static void debug_free(struct kunit *test)
 
 	page = alloc_page(GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_EXPECT_NOT_NULL(test, alloc);
-	if (alloc)
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	if (!IS_ERR_OR_NULL(alloc))
 		mermap_put(alloc);
 	kunit_warning_suppress(test) {
 		__free_page(page);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
+}
+
+/* Map a page in an mm for a moment, and leave the flush to others. */
+static void map_in(struct kunit *test, struct mm_struct *mm, struct page *page)
+{
+	struct mermap_alloc *alloc;
+
+	kthread_use_mm(mm);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	if (!IS_ERR(alloc))
+		mermap_put(alloc);
+	kthread_unuse_mm(mm);
+}
+
+/* What the checker says when a page changes its owner now. */
+static void expect_reports(struct kunit *test, struct page *page, int nr)
+{
+	kunit_warning_suppress(test) {
+		mermap_check_owner(page, 1);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, nr);
+	}
+}
+
+static void need_checker(struct kunit *test)
+{
+	if (!IS_ENABLED(CONFIG_DEBUG_MERMAP))
+		kunit_skip(test, "needs CONFIG_DEBUG_MERMAP");
+}
+
+/* Each fault is told, once: the first does not hide the next. */
+static void debug_each_fault(struct kunit *test)
+{
+	struct page *page = new_pages(test, 1);
+	struct mm_struct *mm = new_mm(test);
+
+	need_checker(test);
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(mm), 0);
+	map_in(test, mm, page);
+	map_in(test, mm, page + 1);
+	expect_reports(test, page, 1);
+	expect_reports(test, page, 0);
+	expect_reports(test, page + 1, 1);
+}
+
+/* Two windows to a page: the flush after the first put is not for the second. */
+static void debug_overlap(struct kunit *test)
+{
+	struct page *page = new_pages(test, 0);
+	struct mermap_alloc *first, *second;
+
+	need_checker(test);
+
+	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+
+	first = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	second = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, first);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, second);
+	mermap_put(first);
+	mermap_mm_flush(mm);
+	expect_reports(test, page, 1);
+	mermap_put(second);
+	expect_reports(test, page, 1);
+	mermap_mm_flush(mm);
+	expect_reports(test, page, 0);
+}
+
+/* A page that two mms have had: one flush does not pay for both. */
+static void debug_two_mms(struct kunit *test)
+{
+	struct page *page = new_pages(test, 0);
+	struct mm_struct *a = new_mm(test), *b = new_mm(test);
+
+	need_checker(test);
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(a), 0);
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(b), 0);
+
+	map_in(test, a, page);
+	map_in(test, b, page);
+	mermap_mm_flush(b);
+	expect_reports(test, page, 1);
+
+	map_in(test, a, page);
+	map_in(test, b, page);
+	mermap_mm_flush(a);
+	expect_reports(test, page, 1);
+
+	map_in(test, a, page);
+	map_in(test, b, page);
+	mermap_mm_flush(a);
+	mermap_mm_flush(b);
+	expect_reports(test, page, 0);
+}
+
+/* An mm that never runs user code needs no flush, but its windows count. */
+static void debug_private(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test), *other = new_mm(test);
+	struct page *page = new_pages(test, 0);
+	struct mermap_alloc *alloc;
+
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare_private(mm), 0);
+	KUNIT_EXPECT_EQ(test, mermap_mm_prepare(mm), 0);
+	KUNIT_EXPECT_EQ(test, mermap_mm_prepare(other), 0);
+	KUNIT_EXPECT_EQ(test, mermap_mm_prepare_private(other), -EINVAL);
+
+	need_checker(test);
+	map_in(test, mm, page);
+	expect_reports(test, page, 0);
+
+	kthread_use_mm(mm);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	KUNIT_EXPECT_NOT_ERR_OR_NULL(test, alloc);
+	if (!IS_ERR(alloc)) {
+		expect_reports(test, page, 1);
+		mermap_put(alloc);
+	}
+	kthread_unuse_mm(mm);
+	expect_reports(test, page, 0);
+
+	/* It pays for nobody else. */
+	map_in(test, other, page);
+	map_in(test, mm, page);
+	expect_reports(test, page, 1);
+}
+
+/* A page that somebody maps while it is free is found when it is handed out. */
+static void debug_alloc(struct kunit *test)
+{
+	struct mm_struct *mm = new_mm(test);
+	struct page *page, *again;
+
+	need_checker(test);
+	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(mm), 0);
+
+	migrate_disable();
+	page = alloc_page(GFP_KERNEL);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	kunit_warning_suppress(test) {
+		__free_page(page);
+		map_in(test, mm, page);
+		again = alloc_page(GFP_KERNEL);
+		if (again == page)
+			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	mermap_mm_flush(mm);
+	if (again)
+		__free_page(again);
+	migrate_enable();
+	if (again != page)
+		kunit_skip(test, "the page went to somebody else");
+}
+
+/* And one that is migrated, when its contents go. */
+static void debug_migrate(struct kunit *test)
+{
+#ifdef CONFIG_MIGRATION
+	struct page *page = new_pages(test, 0), *target = new_pages(test, 0);
+	struct mermap_alloc *alloc;
+
+	need_checker(test);
+
+	struct mm_struct *mm __free(stop_using_mm) = prepared_mm(test);
+
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RO);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
+	kunit_warning_suppress(test) {
+		folio_migrate_flags(page_folio(target), page_folio(page));
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	mermap_put(alloc);
+#else
+	kunit_skip(test, "needs CONFIG_MIGRATION");
+#endif
 }
 
 /* A window is left alone by a task that did not make it. */
@@ -1014,8 +1386,8 @@ static void debug_owner(struct kunit *test)
 	struct mermap_alloc *alloc;
 	struct mermap_cpu *c;
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	c = this_cpu_ptr(mm->mermap->cpu);
 	KUNIT_EXPECT_PTR_EQ(test, c->windows[0].owner, current);
 	c->windows[0].owner = &init_task;
@@ -1063,15 +1435,15 @@ static void injected_get(struct kunit *test)
 	unsigned long flags;
 
 	inject(test, &fail_mermap, 0, 2);
-	expect_refused(test, page);
+	expect_refused(test, page, -EBUSY);
 	local_irq_save(flags);
-	alloc = mermap_get_reserved(page, PAGE_KERNEL);
+	alloc = mermap_get_reserved(page, MERMAP_RW);
 	local_irq_restore(flags);
-	KUNIT_EXPECT_NULL(test, alloc);
+	expect_error(test, alloc, -EBUSY);
 	expect_idle(test, mm);
 
-	alloc = mermap_get(page, PAGE_SIZE, PAGE_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, alloc);
+	alloc = mermap_get(page, PAGE_SIZE, MERMAP_RW);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, alloc);
 	mermap_put(alloc);
 	expect_idle(test, mm);
 #else
@@ -1137,8 +1509,8 @@ static int work_fn(void *arg)
 		unsigned long addr;
 		u32 i;
 
-		alloc = mermap_get(w->pages + first, nr * PAGE_SIZE, PAGE_KERNEL);
-		if (!alloc) {
+		alloc = mermap_get(w->pages + first, nr * PAGE_SIZE, MERMAP_RW);
+		if (IS_ERR(alloc)) {
 			w->refused++;
 			/* A CPU may have come online. */
 			if (!mermap_ready(w->mm) && mermap_mm_prepare(w->mm))
@@ -1254,14 +1626,14 @@ static int peer_fn(void *arg)
 	struct mermap_alloc *alloc;
 
 	kthread_use_mm(p->mm);
-	alloc = mermap_get(p->page, PAGE_SIZE, PAGE_KERNEL);
-	if (alloc) {
+	alloc = mermap_get(p->page, PAGE_SIZE, MERMAP_RW);
+	if (!IS_ERR_OR_NULL(alloc)) {
 		p->addr = (unsigned long)mermap_addr(alloc);
 		p->got = *(u32 *)mermap_addr(alloc);
 	}
 	complete(&p->mapped);
 	wait_for_completion(&p->done);
-	if (alloc)
+	if (!IS_ERR_OR_NULL(alloc))
 		mermap_put(alloc);
 	kthread_unuse_mm(p->mm);
 
@@ -1336,9 +1708,19 @@ static struct kunit_case mermap_test_cases[] = {
 	KUNIT_CASE(prepare_twice),
 	KUNIT_CASE(prepare_race),
 	KUNIT_CASE(never_ran),
+	KUNIT_CASE(outlives_users),
+	KUNIT_CASE_SLOW(many_mms),
 	KUNIT_CASE(cpu_comes_online),
 	KUNIT_CASE(flush_epoch),
+	KUNIT_CASE(remote_flush),
+	KUNIT_CASE_SLOW(interrupted_put),
 	KUNIT_CASE(debug_free),
+	KUNIT_CASE(debug_each_fault),
+	KUNIT_CASE(debug_overlap),
+	KUNIT_CASE(debug_two_mms),
+	KUNIT_CASE(debug_private),
+	KUNIT_CASE(debug_alloc),
+	KUNIT_CASE(debug_migrate),
 	KUNIT_CASE(debug_owner),
 	KUNIT_CASE(injected_get),
 	KUNIT_CASE(injected_prepare),

@@ -14,12 +14,20 @@ from lib.cases import Case
 
 # What an allocation or a free runs through. With every option of the series off they have to be the base's.
 HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolicy.o", "mm/vmscan.o", "mm/page-writeback.o",
-       "mm/show_mem.o", "mm/util.o", "mm/khugepaged.o", "mm/memory_hotplug.o", "kernel/cgroup/cpuset.o"]
+       "mm/show_mem.o", "mm/util.o", "mm/khugepaged.o", "mm/memory_hotplug.o", "kernel/cgroup/cpuset.o",
+       # Where unmapped has hooks that are nothing without its options.
+       "kernel/fork.o", "mm/hugetlb.o", "mm/memremap.o", "mm/migrate.o", "arch/x86/mm/dump_pagetables.o",
+       "arch/x86/mm/pgtable.o"]
 
 # Functions that differ from the base's with every option off, because the series mends something for everybody.
 MENDED = {
     "mm/memory_hotplug.o": {"__add_memory_resource": "does not warn if a node cannot be registered",
-                            "__add_pages": "removes the sections of a failed addition"},
+                            "__add_pages": "removes the sections of a failed addition",
+                            "try_remove_memory": "splits mappings that removed memory shares with other",
+                            "__remove_memory": "says that this must not fail",
+                            "remove_memory": "can fail for want of a page table",
+                            "offline_and_remove_memory_ranges": "says that this must not fail"},
+    "arch/x86/mm/pgtable.o": {"pgd_free": "frees the mm-local region, which is always there with page-table isolation"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
 }
 
@@ -63,7 +71,7 @@ def built_files(kernel, sources):
 def everything_off():
     """All files of the series that stay in the kernel of config off, compiled; and the hot objects' code.
 
-    The base's side is twelve objects, compiled here and not kept as hashes: a difference is to be seen, not just known.
+    The base's side is some objects, compiled here and not kept as hashes: a difference is to be seen, not just known.
     """
     ours, base = Kernel("off"), Kernel("off", base=True)
     sources = static.built_sources(ours)[0]

@@ -37,22 +37,14 @@ static inline bool arch_mermap_loaded(struct mm_struct *mm)
 }
 
 /*
- * Check a protection, and make it fit for the mermap. It must not be global:
- * with global entries, what other processes have at the address would matter,
- * and the flush of an mm would not reach them.
+ * How a page is mapped. Not global: with global entries, what other processes
+ * have at the address would matter, and the flush of an mm would not reach them.
  */
-static inline bool arch_mermap_pgprot(pgprot_t *prot)
+static inline pgprot_t arch_mermap_pgprot(bool write)
 {
-	pgprotval_t val = pgprot_val(*prot);
+	pgprot_t prot = write ? PAGE_KERNEL : PAGE_KERNEL_RO;
 
-	if (!(val & _PAGE_PRESENT) || (val & _PAGE_USER))
-		return false;
-	if ((__supported_pte_mask & _PAGE_NX) && !(val & _PAGE_NX))
-		return false;
-
-	*prot = __pgprot(val & __supported_pte_mask & ~_PAGE_GLOBAL);
-
-	return true;
+	return __pgprot(pgprot_val(prot) & __supported_pte_mask & ~_PAGE_GLOBAL);
 }
 
 /*

@@ -12,12 +12,14 @@
  * 1G of RAM that the kernel does not know, at a multiple of 1G: for 5G of RAM,
  * memmap=1G%0x180000000-1 direct_map_kunit.spare=0x180000000
  */
-#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/cc_platform.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/fault-inject.h>
 #include <linux/gfp.h>
+#include <linux/hardirq.h>
+#include <linux/kthread.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
@@ -42,19 +44,15 @@
 #define MAX_BLOCKS	33
 #define MAX_TRIES	1024
 
+/* As many 1G pages have free memory where these tests are run. */
+#define NR_SPREAD	2
+
 static unsigned long spare;
 module_param(spare, ulong, 0400);
 
 struct direct_map_test {
 	struct page	*blocks[MAX_BLOCKS];
 	unsigned int	nr;
-
-	/* What the replaced functions do and see. */
-	unsigned int	calls;
-	unsigned int	fail_at;
-	bool		fail_halfway;
-	unsigned int	flushes;
-	unsigned int	flushed;
 };
 
 struct counts {
@@ -241,33 +239,21 @@ static void get_blocks(struct kunit *test, unsigned int nr, bool spread)
 			   nr, spread ? "as many 1G pages" : "1G pages");
 }
 
-/* Replaces flush_tlb_kernel_pmds(). */
-static void counting_flush(const unsigned long *addrs, unsigned int nr)
+/* Move three blocks of the same 1G page to the front, if there are. */
+static bool three_in_front(struct direct_map_test *t)
 {
-	struct direct_map_test *t = kunit_get_current_test()->priv;
+	unsigned int i, j, nr;
 
-	t->flushes++;
-	t->flushed += nr;
-	flush_tlb_all();
-}
+	for (i = 0; i < t->nr; i++) {
+		swap(t->blocks[0], t->blocks[i]);
+		for (j = 1, nr = 1; j < t->nr && nr < 3; j++)
+			if (same_1g(t->blocks[0], t->blocks[j]))
+				swap(t->blocks[nr++], t->blocks[j]);
+		if (nr == 3)
+			return true;
+	}
 
-/* Replaces direct_map_pmd_invalid(). */
-static int failing_invalid(struct page *block)
-{
-	struct direct_map_test *t = kunit_get_current_test()->priv;
-	unsigned int nr = BLOCK_PAGES;
-
-	if (t->calls++ != t->fail_at)
-		return set_direct_map_valid_noflush(block, nr, false);
-
-	if (t->fail_halfway)
-		set_direct_map_valid_noflush(block, nr / 2, false);
-	return -ENOMEM;
-}
-
-static void watch_flush(struct kunit *test)
-{
-	kunit_activate_static_stub(test, flush_tlb_kernel_pmds, counting_flush);
+	return false;
 }
 
 /* The ways to make memory non-present and present. */
@@ -297,7 +283,7 @@ static int one_p(struct page *block, bool valid)
 static int all_pmds(struct page *block, bool valid)
 {
 	return valid ? set_direct_map_valid_noflush(block, BLOCK_PAGES, true) :
-		       set_direct_map_pmds_invalid(&block, 1);
+		       set_direct_map_pmds_invalid(&block, 1) - 1;
 }
 
 static const struct way {
@@ -373,25 +359,30 @@ static void cache_mode_returns(struct kunit *test)
  * and in all the layouts that the kernel uses, so it is safe to set. Most of
  * the modes that have it cannot be had without CONFIG_X86_PAT.
  */
+static void set_pat_bit(struct kunit *test, struct page *block)
+{
+	unsigned int level;
+	pmd_t *pmd;
+
+	KUNIT_EXPECT_EQ(test, all_valid(block, false), 0);
+	KUNIT_EXPECT_EQ(test, all_valid(block, true), 0);
+	pmd = (pmd_t *)lookup_address(address(block), &level);
+	KUNIT_ASSERT_EQ(test, level, PG_LEVEL_2M);
+	set_pmd(pmd, __pmd(pmd_val(*pmd) | _PAGE_PAT_LARGE));
+	flush_tlb_all();
+}
+
 static void pat_bit_returns(struct kunit *test)
 {
 	pgprotval_t flags = pgprot_val(PAGE_KERNEL) | _PAGE_PAT;
 	struct direct_map_test *t = test->priv;
 	struct counts before = count(test);
 	unsigned long addr;
-	unsigned int level;
-	pmd_t *pmd;
 
 	get_blocks(test, 1, false);
 	addr = address(t->blocks[0]);
 
-	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], false), 0);
-	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], true), 0);
-	pmd = (pmd_t *)lookup_address(addr, &level);
-	KUNIT_ASSERT_EQ(test, level, PG_LEVEL_2M);
-	set_pmd(pmd, __pmd(pmd_val(*pmd) | _PAGE_PAT_LARGE));
-	flush_tlb_all();
-
+	set_pat_bit(test, t->blocks[0]);
 	expect_flags(test, t->blocks[0], flags);
 	go_and_come(test, test->param_value, t->blocks[0]);
 	KUNIT_EXPECT_EQ(test, _set_memory_wb(addr, BLOCK_PAGES), 0);
@@ -406,7 +397,7 @@ static void invalid_and_back(struct kunit *test, unsigned int nr)
 	struct direct_map_test *t = test->priv;
 	unsigned int i;
 
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), 0);
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), nr);
 	for (i = 0; i < nr; i++) {
 		KUNIT_EXPECT_EQ(test, nr_present(t->blocks[i], BLOCK_PAGES), 0);
 		KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[i])), PG_LEVEL_2M);
@@ -485,7 +476,7 @@ static void missing_block_is_not_mapped(struct kunit *test)
 	struct counts before = count(test);
 
 	get_blocks(test, 2, false);
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 2), 0);
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 2), 2);
 	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], true), 0);
 	collapse_direct_map_pmds(t->blocks, 2);
 	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES);
@@ -496,33 +487,122 @@ static void missing_block_is_not_mapped(struct kunit *test)
 	expect_same_map(test, &before);
 }
 
+/* Calls that other CPUs have made this one take: all flushes of TLBs are such. */
+static unsigned int calls_taken(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu(irq_stat, cpu).counts[IRQ_COUNT_CALL_FUNCTION]);
+}
+
+/*
+ * How often another CPU is interrupted when @nr blocks go. Others interrupt it,
+ * too, so the least of some rounds counts.
+ */
+static unsigned int interrupts(struct kunit *test, unsigned int nr, bool from_1g)
+{
+	struct direct_map_test *t = test->priv;
+	unsigned int round, cpu, i, before, least = UINT_MAX;
+
+	migrate_disable();
+	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	for (round = 0; round < 10; round++) {
+		if (from_1g)
+			collapse_direct_map_pmds(t->blocks, nr);
+		before = calls_taken(cpu);
+		if (set_direct_map_pmds_invalid(t->blocks, nr) != nr)
+			break;
+		least = min(least, calls_taken(cpu) - before);
+		for (i = 0; i < nr; i++)
+			all_valid(t->blocks[i], true);
+	}
+	migrate_enable();
+	KUNIT_EXPECT_EQ(test, round, 10);
+
+	return least;
+}
+
+static void need_interrupts(struct kunit *test)
+{
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+	if (cpu_feature_enabled(X86_FEATURE_INVLPGB))
+		kunit_skip(test, "INVLPGB flushes without interrupts");
+}
+
 static void one_flush_for_all_blocks(struct kunit *test)
 {
 	static const unsigned int nrs[] = { 1, 2, 8, 32 };
-	struct direct_map_test *t = test->priv;
 	unsigned int i;
 
+	need_interrupts(test);
 	get_blocks(test, 32, false);
-	watch_flush(test);
-	for (i = 0; i < ARRAY_SIZE(nrs); i++) {
-		t->flushes = 0;
-		t->flushed = 0;
-		invalid_and_back(test, nrs[i]);
-		KUNIT_EXPECT_EQ(test, t->flushes, 1);
-		KUNIT_EXPECT_EQ(test, t->flushed, nrs[i]);
+	invalid_and_back(test, 32);
+	for (i = 0; i < ARRAY_SIZE(nrs); i++)
+		KUNIT_EXPECT_EQ_MSG(test, interrupts(test, nrs[i], false), 1,
+				    "%u blocks of 2M", nrs[i]);
+}
+
+/* However many 1G pages have to be split. */
+static void one_flush_for_all_splits(struct kunit *test)
+{
+	unsigned int nr;
+
+	need_interrupts(test);
+	get_blocks(test, NR_SPREAD, true);
+	for (nr = 1; nr <= NR_SPREAD; nr++)
+		KUNIT_EXPECT_EQ_MSG(test, interrupts(test, nr, true), 2,
+				    "blocks in %u 1G pages", nr);
+	KUNIT_EXPECT_EQ(test, interrupts(test, NR_SPREAD, false), 1);
+}
+
+#ifdef CONFIG_DEBUG_TLBFLUSH
+static unsigned long flushed_addresses(struct kunit *test)
+{
+	unsigned long *events, nr;
+
+	events = kunit_kcalloc(test, NR_VM_EVENT_ITEMS, sizeof(*events), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, events);
+	all_vm_events(events);
+	nr = events[NR_TLB_LOCAL_FLUSH_ONE];
+	kunit_kfree(test, events);
+
+	return nr;
+}
+
+/*
+ * How many addresses are flushed, on all CPUs together, when @nr blocks go: none
+ * if all is flushed. The least of some rounds, as in interrupts().
+ */
+static unsigned long addresses_for(struct kunit *test, unsigned int nr)
+{
+	struct direct_map_test *t = test->priv;
+	unsigned long before, least = ULONG_MAX;
+	unsigned int round, i;
+
+	for (round = 0; round < 10; round++) {
+		before = flushed_addresses(test);
+		KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), nr);
+		least = min(least, flushed_addresses(test) - before);
+		for (i = 0; i < nr; i++) {
+			KUNIT_EXPECT_EQ(test, nr_present(t->blocks[i], BLOCK_PAGES), 0);
+			KUNIT_EXPECT_EQ(test, all_valid(t->blocks[i], true), 0);
+		}
 	}
+
+	return least;
 }
 
 /* Where invalidating 2M pages is not enough, or too much, all is flushed. */
 static void full_flush_where_needed(struct kunit *test)
 {
 	struct direct_map_test *t = test->priv;
+	const unsigned int nr = MAX_BLOCKS - 1;
 
+	need_interrupts(test);
 	get_blocks(test, MAX_BLOCKS, false);
-	watch_flush(test);
-
 	invalid_and_back(test, MAX_BLOCKS);
-	KUNIT_EXPECT_EQ(test, t->flushes, 0);
+	KUNIT_EXPECT_EQ(test, addresses_for(test, nr), nr * num_online_cpus());
+	KUNIT_EXPECT_EQ(test, addresses_for(test, 2), 2 * num_online_cpus());
+	KUNIT_EXPECT_EQ(test, addresses_for(test, MAX_BLOCKS), 0);
 
 	/* Now the second of two blocks is mapped by 4K pages. */
 	KUNIT_EXPECT_EQ(test, one_default(t->blocks[1], false), 0);
@@ -530,11 +610,25 @@ static void full_flush_where_needed(struct kunit *test)
 			       address(t->blocks[1]) + PAGE_SIZE);
 	KUNIT_EXPECT_EQ(test, one_default(t->blocks[1], true), 0);
 	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[1])), PG_LEVEL_4K);
+	KUNIT_EXPECT_EQ(test, addresses_for(test, 2), 0);
+}
+#else
+static void full_flush_where_needed(struct kunit *test)
+{
+	kunit_skip(test, "needs CONFIG_DEBUG_TLBFLUSH");
+}
+#endif
 
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 2), 0);
-	KUNIT_EXPECT_EQ(test, t->flushes, 0);
-	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), 0);
-	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[1], BLOCK_PAGES), 0);
+/* What an address, on each CPU, is enough to flush. */
+static void flush_by_address(struct kunit *test)
+{
+	pgprotval_t global = _PAGE_PRESENT | _PAGE_GLOBAL, other = _PAGE_PRESENT;
+
+	KUNIT_EXPECT_FALSE(test, invlpg_is_enough(other, true, false));
+	KUNIT_EXPECT_TRUE(test, invlpg_is_enough(other, true, true));
+	KUNIT_EXPECT_TRUE(test, invlpg_is_enough(other, false, false));
+	KUNIT_EXPECT_TRUE(test, invlpg_is_enough(global, true, false));
+	KUNIT_EXPECT_TRUE(test, invlpg_is_enough(_PAGE_RW, true, false));
 }
 
 struct reader {
@@ -575,7 +669,7 @@ static void no_cpu_reads_invalid_blocks(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, atomic_read(&reader.readable),
 				num_online_cpus() * nr * BLOCK_PAGES);
 
-		KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), 0);
+		KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), nr);
 		atomic_set(&reader.readable, 0);
 		on_each_cpu(read_blocks, &reader, true);
 		KUNIT_EXPECT_EQ(test, atomic_read(&reader.readable), 0);
@@ -585,82 +679,341 @@ static void no_cpu_reads_invalid_blocks(struct kunit *test)
 	}
 }
 
-static const struct failure {
-	char		*name;
-	unsigned int	at;
-	bool		halfway;
-} failures[] = {
-	{ "first block", 0, false },
-	{ "middle block", 3, false },
-	{ "last block", 7, false },
-	{ "first block, half done", 0, true },
-	{ "middle block, half done", 3, true },
-	{ "last block, half done", 7, true },
-};
+/* The @nth page from now on is not to be had, until page_failed(). */
+#ifdef CONFIG_FAULT_INJECTION
+#define NEEDS_FAILING_PAGES "needs fail_page_alloc with ignore-gfp-wait=N and min-order=0"
 
-KUNIT_ARRAY_PARAM_DESC(failure, failures, name);
-
-static void failure_is_undone(struct kunit *test)
+static void fail_page(unsigned int nth)
 {
-	const struct failure *failure = test->param_value;
+	current->fail_nth = nth;
+}
+
+static bool page_failed(void)
+{
+	unsigned int left = current->fail_nth;
+
+	current->fail_nth = 0;
+
+	return !left;
+}
+#else
+#define NEEDS_FAILING_PAGES "needs CONFIG_FAULT_INJECTION"
+
+static void fail_page(unsigned int nth) { }
+
+static bool page_failed(void)
+{
+	return false;
+}
+#endif
+
+/* Let the @nth page table not be had. */
+static int fail_table(struct kunit *test, unsigned int nr, unsigned int nth)
+{
 	struct direct_map_test *t = test->priv;
-	struct counts before = count(test);
-	const unsigned int nr = 8;
+	int ret;
+
+	fail_page(nth);
+	ret = set_direct_map_pmds_invalid(t->blocks, nr);
+	if (!page_failed())
+		kunit_skip(test, NEEDS_FAILING_PAGES);
+
+	return ret;
+}
+
+/* The first @out of @nr blocks are gone, and no TLB has them. */
+static void expect_out(struct kunit *test, unsigned int nr, unsigned int out)
+{
+	struct direct_map_test *t = test->priv;
 	unsigned int i;
 
-	get_blocks(test, nr, false);
-	watch_flush(test);
-	t->fail_at = failure->at;
-	t->fail_halfway = failure->halfway;
-	kunit_activate_static_stub(test, direct_map_pmd_invalid, failing_invalid);
+	for (i = 0; i < nr; i++) {
+		KUNIT_EXPECT_EQ(test, nr_present(t->blocks[i], BLOCK_PAGES),
+				i < out ? 0 : BLOCK_PAGES);
+		if (i >= out)
+			expect_flags(test, t->blocks[i], pgprot_val(PAGE_KERNEL));
+	}
+}
 
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, nr), -ENOMEM);
-	KUNIT_EXPECT_EQ(test, t->calls, failure->at + 1);
-	KUNIT_EXPECT_EQ(test, t->flushes, 0);
-	for (i = 0; i < nr; i++)
-		expect_flags(test, t->blocks[i], pgprot_val(PAGE_KERNEL));
+/* One of the 1G pages cannot be split: what comes before it is out. */
+static void failing_split(struct kunit *test)
+{
+	struct direct_map_test *t = test->priv;
+	struct counts before = count(test);
+	unsigned int i, nth;
+	const int nr = NR_SPREAD;
+
+	get_blocks(test, nr, true);
+
+	for (nth = 1; nth <= nr; nth++) {
+		KUNIT_EXPECT_EQ(test, fail_table(test, nr, nth),
+				nth == 1 ? -ENOMEM : nth - 1);
+		expect_out(test, nr, nth - 1);
+		for (i = 0; i < nr; i++)
+			KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[i])),
+					i < nth - 1 ? PG_LEVEL_2M : PG_LEVEL_1G);
+
+		/* The others go the next time, and all come back. */
+		KUNIT_EXPECT_EQ(test,
+				set_direct_map_pmds_invalid(t->blocks + nth - 1,
+							    nr - (nth - 1)),
+				nr - (nth - 1));
+		expect_out(test, nr, nr);
+		for (i = 0; i < nr; i++)
+			KUNIT_EXPECT_EQ(test, all_valid(t->blocks[i], true), 0);
+		collapse_direct_map_pmds(t->blocks, nr);
+		expect_same_map(test, &before);
+	}
+}
+
+/* So is what comes before a 2M page that has to be split. */
+static void failing_small_split(struct kunit *test)
+{
+	struct direct_map_test *t = test->priv;
+	struct counts before = count(test);
+	const unsigned int nr = 3;
+
+	get_blocks(test, nr, false);
+	invalid_and_back(test, nr);
+	set_pat_bit(test, t->blocks[1]);
+
+	KUNIT_EXPECT_EQ(test, fail_table(test, nr, 1), 1);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), 0);
+	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], true), 0);
+	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[1])), PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, _set_memory_wb(address(t->blocks[1]), BLOCK_PAGES), 0);
+	expect_out(test, nr, 0);
 
 	collapse_direct_map_pmds(t->blocks, nr);
 	expect_same_map(test, &before);
-
-	/* And it works the next time. */
-	kunit_deactivate_static_stub(test, direct_map_pmd_invalid);
-	invalid_and_back(test, nr);
 }
 
-#ifdef CONFIG_FAULT_INJECTION
-/* The second of two 1G pages cannot be split for lack of a page table. */
-static void failing_split_is_undone(struct kunit *test)
+/*
+ * Walks without a lock
+ */
+
+#define NR_WALKERS	4
+
+struct walker {
+	struct direct_map_test	*t;
+	struct task_struct	*task;
+	bool			irqs_off;
+	unsigned long		walks, missing, wrong, mixed, freed;
+};
+
+/* Where an entry of a level maps an address, to the byte. */
+static phys_addr_t entry_pa(pte_t entry, unsigned int level, unsigned long addr)
+{
+	switch (level) {
+	case PG_LEVEL_1G:
+		return PFN_PHYS(pud_pfn(__pud(pte_val(entry)))) | (addr & ~PUD_MASK);
+	case PG_LEVEL_2M:
+		return PFN_PHYS(pmd_pfn(__pmd(pte_val(entry)))) | (addr & ~PMD_MASK);
+	default:
+		return PFN_PHYS(pte_pfn(entry)) | (addr & ~PAGE_MASK);
+	}
+}
+
+/* The entry by value: it exists, is of its level, and leads where it should. */
+static void walk_for_entry(struct walker *w, unsigned long addr)
+{
+	unsigned int level;
+	pte_t entry;
+
+	w->walks++;
+	if (!lookup_address_entry(addr, &level, &entry)) {
+		w->missing++;
+		return;
+	}
+	if ((level == PG_LEVEL_1G || level == PG_LEVEL_2M) !=
+	    !!(pte_val(entry) & _PAGE_PSE))
+		w->mixed++;
+	else if (entry_pa(entry, level, addr) != __pa(addr))
+		w->wrong++;
+}
+
+/* By pointer: the table that it is in stays one until the end of the walk. */
+static void walk_for_pointer(struct walker *w, unsigned long addr)
+{
+	unsigned int level;
+	pte_t *pte;
+
+	guard(rcu)();
+	w->walks++;
+	pte = lookup_address(addr, &level);
+	if (!pte) {
+		w->missing++;
+		return;
+	}
+	/* Tables of 1G pages were made at boot, and are flagged otherwise. */
+	if (level == PG_LEVEL_1G)
+		return;
+	udelay(20);
+	if (!PageTable(virt_to_page(pte)))
+		w->freed++;
+}
+
+/* Look at blocks whose mapping nobody changes, but that of their 1G page. */
+static int walk(void *data)
+{
+	struct walker *w = data;
+	unsigned long flags, addr;
+	unsigned int i = 0;
+
+	while (!kthread_should_stop()) {
+		addr = address(w->t->blocks[1 + i % 2]) + i * 64 % PMD_SIZE;
+		if (w->irqs_off)
+			local_irq_save(flags);
+		walk_for_entry(w, addr);
+		if (!(i % 16))
+			walk_for_pointer(w, addr);
+		if (w->irqs_off)
+			local_irq_restore(flags);
+		if (!(++i % 256))
+			cond_resched();
+	}
+
+	return 0;
+}
+
+static const struct walk_mode {
+	char	*name;
+	bool	irqs_off;
+} walk_modes[] = {
+	{ "interrupts on", false },
+	{ "interrupts off", true },
+};
+
+KUNIT_ARRAY_PARAM_DESC(walk_mode, walk_modes, name);
+
+/* A 1G page is split and collapsed while others look up addresses in it. */
+static void walks_without_lock(struct kunit *test)
+{
+	const struct walk_mode *mode = test->param_value;
+	struct walker *walkers, sum = {};
+	struct direct_map_test *t = test->priv;
+	unsigned long cycles = 0, end, late;
+	unsigned int i, cpu, other;
+
+	if (num_online_cpus() < 2)
+		kunit_skip(test, "needs two CPUs");
+
+	/* So many that three are in the same 1G page, unless there are many of these. */
+	get_blocks(test, 16, false);
+	if (!three_in_front(t))
+		kunit_skip(test, "needs three free 2M blocks in a 1G page");
+	walkers = kunit_kcalloc(test, NR_WALKERS, sizeof(*walkers), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, walkers);
+
+	migrate_disable();
+	cpu = smp_processor_id();
+	for (i = 0; i < NR_WALKERS; i++) {
+		other = cpumask_nth(i % num_online_cpus(), cpu_online_mask);
+		if (other == cpu)
+			continue;
+		walkers[i].t = t;
+		walkers[i].irqs_off = mode->irqs_off;
+		walkers[i].task = kthread_run_on_cpu(walk, &walkers[i], other, "walk/%u");
+		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, walkers[i].task);
+	}
+
+	/* Longer on a busy machine. */
+	end = jiffies + 4 * HZ;
+	late = jiffies + 60 * HZ;
+	for (; time_before(jiffies, end) ||
+	       (cycles <= 200 && time_before(jiffies, late)); cycles++) {
+		if (set_direct_map_pmds_invalid(t->blocks, 1) != 1)
+			break;
+		if (all_valid(t->blocks[0], true))
+			break;
+		collapse_direct_map_pmds(t->blocks, 1);
+		cond_resched();
+	}
+	for (i = 0; i < NR_WALKERS; i++) {
+		if (IS_ERR_OR_NULL(walkers[i].task))
+			continue;
+		kthread_stop(walkers[i].task);
+		sum.walks += walkers[i].walks;
+		sum.missing += walkers[i].missing;
+		sum.wrong += walkers[i].wrong;
+		sum.mixed += walkers[i].mixed;
+		sum.freed += walkers[i].freed;
+	}
+	migrate_enable();
+
+	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_1G);
+	KUNIT_EXPECT_GT(test, cycles, 100);
+	KUNIT_EXPECT_GT(test, sum.walks, 10000);
+	KUNIT_EXPECT_EQ(test, sum.missing, 0);
+	KUNIT_EXPECT_EQ(test, sum.wrong, 0);
+	KUNIT_EXPECT_EQ(test, sum.mixed, 0);
+	KUNIT_EXPECT_EQ(test, sum.freed, 0);
+	kunit_info(test, "%lu cycles, %lu walks: %lu without an entry, %lu wrong, %lu of another level, %lu in freed tables\n",
+		   cycles, sum.walks, sum.missing, sum.wrong, sum.mixed, sum.freed);
+}
+
+/*
+ * With page table isolation the kernel's entries are not global, and there are
+ * those of other PCIDs. To flush an address has to see to them at the next
+ * switch; a CPU without PCIDs, which has nothing to do then, shows that it would.
+ */
+static void clear_invalidate_other(void *unused)
+{
+	this_cpu_write(cpu_tlbstate.invalidate_other, false);
+}
+
+static void count_invalidate_other(void *nr)
+{
+	if (this_cpu_read(cpu_tlbstate.invalidate_other))
+		atomic_inc(nr);
+}
+
+static void other_pcids_are_flushed(struct kunit *test)
 {
 	struct direct_map_test *t = test->priv;
-	struct counts before = count(test);
-	unsigned int i, left;
-	int ret;
+	atomic_t nr = ATOMIC_INIT(0);
 
-	get_blocks(test, 2, true);
+	if (!boot_cpu_has(X86_FEATURE_PTI) || boot_cpu_has(X86_FEATURE_PCID))
+		kunit_skip(test, "needs page table isolation, and a CPU without PCIDs");
 
-	current->fail_nth = 2;
-	ret = set_direct_map_pmds_invalid(t->blocks, 2);
-	left = current->fail_nth;
-	current->fail_nth = 0;
-	if (left)
-		kunit_skip(test, "needs fail_page_alloc with ignore-gfp-wait=N and min-order=0");
+	get_blocks(test, 2, false);
+	invalid_and_back(test, 2);
 
-	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
-	for (i = 0; i < 2; i++)
-		expect_flags(test, t->blocks[i], pgprot_val(PAGE_KERNEL));
-	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_2M);
-	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[1])), PG_LEVEL_1G);
-
-	collapse_direct_map_pmds(t->blocks, 2);
-	expect_same_map(test, &before);
+	on_each_cpu(clear_invalidate_other, NULL, true);
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 2), 2);
+	on_each_cpu(count_invalidate_other, &nr, true);
+	KUNIT_EXPECT_EQ(test, atomic_read(&nr), num_online_cpus());
 }
-#else
-static void failing_split_is_undone(struct kunit *test)
+
+/* Handling of memory errors maps nothing that somebody took out as a block. */
+static void memory_errors_leave_blocks_out(struct kunit *test)
 {
-	kunit_skip(test, "needs CONFIG_FAULT_INJECTION");
+	struct direct_map_test *t = test->priv;
+	unsigned long pfn;
+
+	get_blocks(test, 1, false);
+	pfn = page_to_pfn(t->blocks[0]);
+
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 1), 1);
+	KUNIT_EXPECT_EQ(test, set_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, clear_mce_nospec(pfn), -EBUSY);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), 0);
+	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_2M);
+	KUNIT_EXPECT_EQ(test, all_valid(t->blocks[0], true), 0);
+
+	/* A page that an error took out comes back. */
+	KUNIT_EXPECT_EQ(test, set_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES - 1);
+	KUNIT_EXPECT_EQ(test, clear_mce_nospec(pfn), 0);
+	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES);
+
+	/*
+	 * set_mce_nospec() has an address that is not canonical, so that its
+	 * split is not counted: compare no counts.
+	 */
+	collapse_direct_map_pmds(t->blocks, 1);
+	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_1G);
 }
-#endif
 
 static void bad_blocks_are_refused(struct kunit *test)
 {
@@ -889,6 +1242,39 @@ static void rest_of_1g_page_stays(struct kunit *test)
 	expect_same_map(test, &before);
 }
 
+/* A removal that there is no page table for changes nothing. */
+static void removal_without_memory(struct kunit *test)
+{
+	unsigned long step = memory_block_size_bytes();
+	struct counts before = count(test);
+	unsigned int tries;
+	int ret = 0;
+
+	need_spare_memory(test);
+	if (step >= PUD_SIZE)
+		kunit_skip(test, "needs memory blocks below 1G");
+
+	/* The page that is not to be had may be another one, but not each time. */
+	for (tries = 0; !ret && tries < 4; tries++) {
+		take_all_memory(NULL);
+		give_memory(test, spare, PUD_SIZE);
+		write_values(spare, PUD_SIZE);
+		fail_page(1);
+		ret = remove_memory(spare + step, step);
+		if (!page_failed())
+			kunit_skip(test, NEEDS_FAILING_PAGES);
+	}
+	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, level_at(address(spare_page(0))), PG_LEVEL_1G);
+	expect_kept(test, spare, PUD_SIZE);
+
+	take_memory(test, spare + step, step);
+	expect_gone(test, spare + step, step);
+	expect_kept(test, spare, step);
+	take_all_memory(NULL);
+	expect_same_map(test, &before);
+}
+
 /* Collapsing makes no 1G page of memory that may go in parts. */
 static void parts_do_not_collapse(struct kunit *test)
 {
@@ -921,6 +1307,45 @@ static void parts_do_not_collapse(struct kunit *test)
 	expect_same_map(test, &before);
 }
 
+struct collapser {
+	struct task_struct	*task;
+	struct page		*page;
+	struct completion	done;
+};
+
+static int collapse(void *data)
+{
+	struct collapser *c = data;
+
+	collapse_direct_map_pmds(&c->page, 1);
+	complete(&c->done);
+
+	return 0;
+}
+
+/* Nothing is collapsed while memory is being removed. */
+static void collapse_waits_for_hotplug(struct kunit *test)
+{
+	struct direct_map_test *t = test->priv;
+	struct collapser c = {};
+
+	get_blocks(test, 1, false);
+	invalid_and_back(test, 1);
+	c.page = t->blocks[0];
+	init_completion(&c.done);
+
+	mem_hotplug_begin();
+	c.task = kthread_run(collapse, &c, "collapse");
+	if (!IS_ERR(c.task)) {
+		KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&c.done, HZ / 5), 0);
+		KUNIT_EXPECT_EQ(test, level_at(address(c.page)), PG_LEVEL_2M);
+	}
+	mem_hotplug_done();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, c.task);
+	wait_for_completion(&c.done);
+	KUNIT_EXPECT_EQ(test, level_at(address(c.page)), PG_LEVEL_1G);
+}
+
 /* A rebuilt 1G page is as good for removal as the first one. */
 static void collapsed_1g_page_can_go_in_parts(struct kunit *test)
 {
@@ -935,7 +1360,7 @@ static void collapsed_1g_page_can_go_in_parts(struct kunit *test)
 	give_memory(test, spare, PUD_SIZE);
 	write_values(spare, PUD_SIZE);
 	page = spare_page(step);
-	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(&page, 1), 0);
+	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(&page, 1), 1);
 	KUNIT_EXPECT_EQ(test, all_valid(page, true), 0);
 	collapse_direct_map_pmds(&page, 1);
 	KUNIT_ASSERT_EQ(test, level_at(address(page)), PG_LEVEL_1G);
@@ -982,7 +1407,9 @@ static void name(struct kunit *test)					\
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_entries)
 SKIP_WITHOUT_HOTREMOVE(removed_memory_leaves_no_1g_entry)
 SKIP_WITHOUT_HOTREMOVE(rest_of_1g_page_stays)
+SKIP_WITHOUT_HOTREMOVE(removal_without_memory)
 SKIP_WITHOUT_HOTREMOVE(parts_do_not_collapse)
+SKIP_WITHOUT_HOTREMOVE(collapse_waits_for_hotplug)
 SKIP_WITHOUT_HOTREMOVE(collapsed_1g_page_can_go_in_parts)
 SKIP_WITHOUT_HOTREMOVE(removal_accounts_page_tables)
 #endif
@@ -1008,15 +1435,23 @@ static struct kunit_case direct_map_test_cases[] = {
 	KUNIT_CASE(small_pages_collapse),
 	KUNIT_CASE(missing_block_is_not_mapped),
 	KUNIT_CASE(one_flush_for_all_blocks),
+	KUNIT_CASE(one_flush_for_all_splits),
 	KUNIT_CASE(full_flush_where_needed),
+	KUNIT_CASE(flush_by_address),
+	KUNIT_CASE(other_pcids_are_flushed),
 	KUNIT_CASE(no_cpu_reads_invalid_blocks),
-	KUNIT_CASE_PARAM(failure_is_undone, failure_gen_params),
-	KUNIT_CASE(failing_split_is_undone),
+	KUNIT_CASE(failing_split),
+	KUNIT_CASE(failing_small_split),
+	KUNIT_CASE_PARAM_ATTR(walks_without_lock, walk_mode_gen_params,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(memory_errors_leave_blocks_out),
 	KUNIT_CASE(bad_blocks_are_refused),
 	KUNIT_CASE(removed_memory_leaves_no_entries),
 	KUNIT_CASE_SLOW(removed_memory_leaves_no_1g_entry),
 	KUNIT_CASE(rest_of_1g_page_stays),
+	KUNIT_CASE_SLOW(removal_without_memory),
 	KUNIT_CASE(parts_do_not_collapse),
+	KUNIT_CASE(collapse_waits_for_hotplug),
 	KUNIT_CASE(collapsed_1g_page_can_go_in_parts),
 	KUNIT_CASE(removal_accounts_page_tables),
 	{}

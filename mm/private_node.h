@@ -103,6 +103,19 @@ static __always_inline gfp_t private_confine(gfp_t gfp, int nid,
 
 /* mm/private_hotplug.c */
 int private_node_check_add(int nid);
+int private_node_remove_memory_locked(struct private_node *pn,
+				      const struct range *ranges,
+				      unsigned int nr_ranges);
+
+/* mm/private_poison.c */
+#ifdef CONFIG_MEMORY_FAILURE
+unsigned long private_node_lost_pages(int nid);
+#else
+static inline unsigned long private_node_lost_pages(int nid)
+{
+	return 0;
+}
+#endif
 
 /**
  * node_memory_state - the state of a node that has memory

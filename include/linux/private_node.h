@@ -271,6 +271,7 @@ int private_node_set_features(struct private_node *pn, unsigned long features,
  * * -EINVAL: no range, or one that is empty or not aligned
  * * -EEXIST: a range has memory or a busy resource
  * * -E2BIG: a range is beyond what the kernel can map
+ * * -EINTR: a fatal signal came while other memory hotplug was waited for
  * * -ENOMEM: no memory for the memmap or for other metadata
  * * what a memory or node notifier returned
  * * -EOPNOTSUPP: the kernel is built without private nodes

@@ -25,7 +25,6 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 
-#include "internal.h"
 #include "private_node.h"
 
 /**

@@ -1072,27 +1072,66 @@ TEST_F_TIMEOUT(dax, blocks_in_any_zone, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
+/*
+ * Cut a device in two, which then have the same target node. Neither is bound
+ * then, but a device that has memory and a reserved node may be.
+ */
+static bool cut(const struct dax *dax, struct dax *part)
+{
+	char size[32];
+
+	memset(part, 0, sizeof(*part));
+	if (dax_is_ours(dax) && driver_write(OURS, "unbind", dax->name))
+		return false;
+	snprintf(size, sizeof(size), "%llu", dax->size / 2);
+	if (dax_write(dax, "size", size) ||
+	    dax_write(dax, "../dax_region/create", "1"))
+		return false;
+	snprintf(part->name, sizeof(part->name), "%.31s",
+		 dax_read(dax, "../dax_region/create"));
+	part->size = dax->size / 2;
+	return !dax_write(part, "size", size);
+}
+
+/* Delete the second one. */
+static bool drop(const struct dax *dax, const struct dax *part)
+{
+	char driver[32];
+
+	dax_driver(part, driver, sizeof(driver));
+	if (*driver)
+		driver_write(driver, "unbind", part->name);
+	driver_write("kmem", "remove_id", part->name);
+	driver_write(OURS, "remove_id", part->name);
+	return !dax_write(part, "size", "0") &&
+	       !dax_write(dax, "../dax_region/delete", part->name);
+}
+
+/* Put them together again. */
+static bool join(const struct dax *dax, const struct dax *part)
+{
+	char size[32];
+
+	dax_write(dax, "state", "unplugged");
+	if (dax_is_ours(dax))
+		driver_write(OURS, "unbind", dax->name);
+	if (!drop(dax, part))
+		return false;
+	snprintf(size, sizeof(size), "%llu", dax->size);
+	return !dax_write(dax, "size", size) && dax_bind(dax);
+}
+
 /* kmem has no business on a node that has an owner. */
 TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
 {
-	char seed[32], path[256], size[32];
-	struct dax part = {};
+	char driver[32];
+	struct dax part;
 
 	if (access(DAX "/drivers/kmem", F_OK))
 		SKIP(return, "no driver kmem");
 
-	/* Cut the device in two, which then have the same target node. */
-	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-	snprintf(size, sizeof(size), "%llu", self->first->size / 2);
-	ASSERT_EQ(0, dax_write(self->first, "size", size));
-	ASSERT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
-	snprintf(path, sizeof(path), "%s",
-		 dax_read(self->first, "../dax_region/create"));
-	snprintf(part.name, sizeof(part.name), "%.31s", path);
-	snprintf(seed, sizeof(seed), "%.31s", part.name);
-	ASSERT_EQ(0, dax_write(&part, "size", size));
-
 	/* The first one owns the node, the second one is given to kmem. */
+	ASSERT_TRUE(cut(self->first, &part));
 	ASSERT_TRUE(dax_bind(self->first));
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
@@ -1100,23 +1139,56 @@ TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
 	if (dax_is_ours(&part))
 		driver_write(OURS, "unbind", part.name);
 	driver_write("kmem", "new_id", part.name);
-	dax_driver(&part, part.driver, sizeof(part.driver));
-	EXPECT_STREQ("", part.driver);
+	dax_driver(&part, driver, sizeof(driver));
+	EXPECT_STREQ("", driver);
 	EXPECT_TRUE(all_free(self->nid, &self->zones));
 	EXPECT_EQ(dax_usable_size(self->first),
 		  self->zones.managed * (unsigned long long)getpagesize());
+	EXPECT_TRUE(join(self->first, &part));
+}
 
-	/* Put it together again. */
+/* Another device with the addresses of memory in use has it, but need not have its contents. */
+TEST_F_TIMEOUT(dax, another_device_has_it, TIMEOUT)
+{
+	struct dax old, new;
+	char size[32];
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_TRUE(cut(self->first, &old));
+	ASSERT_TRUE(dax_bind(&old));
+	/* With reserved nodes, both have been plugged. */
+	dax_write(self->first, "state", "unplugged");
+	EXPECT_EQ(0, dax_write(&old, "state", "unplugged"));
+	EXPECT_EQ(0, dax_write(&old, "state", "online"));
+	EXPECT_STREQ("", not_plugged(&old, self->nid));
+	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 10));
+	EXPECT_TRUE(drop(self->first, &old));
+
+	EXPECT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
+	new = old;
+	snprintf(new.name, sizeof(new.name), "%.31s",
+		 dax_read(self->first, "../dax_region/create"));
+	EXPECT_EQ(0, driver_write(OURS, "new_id", new.name));
+	snprintf(size, sizeof(size), "%llu", new.size);
+	EXPECT_EQ(0, dax_write(&new, "size", size));
+	EXPECT_TRUE(dax_bind(&new));
+	EXPECT_STREQ("", not_plugged(&new, self->nid));
+	EXPECT_EQ(10, hook_held(self->nid, false));
+	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	/* Gone and back once more, it is not the better known for it. */
+	EXPECT_EQ(0, driver_write(OURS, "unbind", new.name));
+	EXPECT_TRUE(dax_bind(&new));
+	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+
+	/* Until somebody says so who knows. */
+	EXPECT_EQ(0, dax_write(&new, "state", "online"));
+	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	EXPECT_EQ(0, write_file(HOOK "/held", "0"));
+	EXPECT_EQ(0, dax_write(&new, "state", "unplugged"));
+	EXPECT_TRUE(join(self->first, &new));
 	EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
-	EXPECT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-	driver_write("kmem", "remove_id", part.name);
-	if (*part.driver)
-		driver_write(part.driver, "unbind", part.name);
-	EXPECT_EQ(0, dax_write(&part, "size", "0"));
-	EXPECT_EQ(0, dax_write(self->first, "../dax_region/delete", seed));
-	snprintf(size, sizeof(size), "%llu", self->first->size);
-	EXPECT_EQ(0, dax_write(self->first, "size", size));
-	EXPECT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
 /*

@@ -19,12 +19,14 @@
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
 
+#ifdef CONFIG_MEMORY_HOTPLUG
 /* mm/memory_hotplug.c; the caller holds device_hotplug_lock */
 int add_memory_driver_managed_locked(int nid, u64 start, u64 size,
 				     const char *resource_name, mhp_t mhp_flags,
 				     enum mmop online_type);
 int offline_and_remove_memory_ranges_locked(const struct range *ranges,
 					    unsigned int nr_ranges);
+#endif
 
 #ifdef CONFIG_PRIVATE_NODES
 

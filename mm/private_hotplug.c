@@ -79,55 +79,51 @@ static int private_block_online(struct memory_block *mem, void *arg)
 	return ret < 0 ? ret : 0;
 }
 
-static int private_range_add(struct private_node *pn, const struct range *range)
+/* All of it or, but for what the log tells, nothing */
+static int private_ranges_add(struct private_node *pn,
+			      const struct range *ranges, unsigned int nr_ranges)
 {
-	int ret;
+	unsigned int i, added;
+	int ret = 0, undone;
 
-	lock_device_hotplug();
 	pn->adder = current;
-	unlock_device_hotplug();
-
-	ret = __add_memory_driver_managed(pn->nid, range->start,
-					  range_len(range), pn->res_name,
-					  MHP_NONE, MMOP_OFFLINE);
-
-	lock_device_hotplug();
+	for (added = 0; added < nr_ranges && !ret; added++)
+		ret = add_memory_driver_managed_locked(pn->nid,
+						       ranges[added].start,
+						       range_len(&ranges[added]),
+						       pn->res_name, MHP_NONE,
+						       MMOP_OFFLINE);
 	pn->adder = NULL;
-	unlock_device_hotplug();
+	if (ret)
+		added--;
+
+	for (i = 0; i < nr_ranges && !ret; i++)
+		ret = walk_memory_blocks(ranges[i].start, range_len(&ranges[i]),
+					 NULL, private_block_online);
+	if (!ret || !added)
+		return ret;
+
+	undone = offline_and_remove_memory_ranges_locked(ranges, added);
+	if (undone)
+		pr_warn("node %d keeps memory that could not be added completely: %pe\n",
+			pn->nid, ERR_PTR(undone));
 	return ret;
 }
 
 int private_node_add_memory(struct private_node *pn,
 			    const struct range *ranges, unsigned int nr_ranges)
 {
-	unsigned int i, added;
-	int ret, undone;
+	int ret;
 
 	ret = private_ranges_check(ranges, nr_ranges);
 	if (ret)
 		return ret;
 
-	for (added = 0; added < nr_ranges; added++) {
-		ret = private_range_add(pn, &ranges[added]);
-		if (ret)
-			goto undo;
-	}
-
-	lock_device_hotplug();
-	for (i = 0; i < nr_ranges && !ret; i++)
-		ret = walk_memory_blocks(ranges[i].start, range_len(&ranges[i]),
-					 NULL, private_block_online);
+	ret = lock_device_hotplug_killable();
+	if (ret)
+		return ret;
+	ret = private_ranges_add(pn, ranges, nr_ranges);
 	unlock_device_hotplug();
-	if (!ret)
-		return 0;
-
-undo:
-	if (added) {
-		undone = offline_and_remove_memory_ranges(ranges, added);
-		if (undone)
-			pr_warn("node %d keeps memory that could not be added completely: %pe\n",
-				pn->nid, ERR_PTR(undone));
-	}
 	return ret;
 }
 EXPORT_SYMBOL_GPL(private_node_add_memory);
@@ -152,9 +148,6 @@ static int private_block_count(struct memory_block *mem, void *arg)
  * Write to @plugged those of the ranges that are memory of the node, each block
  * of them, and leave out those without any block. Returns how many there are,
  * or -EINVAL if another range has blocks or if there is none.
- *
- * While somebody else may add memory where there is none, nobody but the owner
- * removes what the node has: @plugged is good without device_hotplug_lock.
  */
 static int private_ranges_of_node(int nid, const struct range *ranges,
 				  unsigned int nr_ranges, struct range *plugged)
@@ -162,7 +155,6 @@ static int private_ranges_of_node(int nid, const struct range *ranges,
 	unsigned int i;
 	int nr = 0;
 
-	lock_device_hotplug();
 	for (i = 0; i < nr_ranges; i++) {
 		struct private_count count = { .nid = nid };
 
@@ -170,19 +162,17 @@ static int private_ranges_of_node(int nid, const struct range *ranges,
 				   &count, private_block_count);
 		if (!count.size)
 			continue;
-		if (count.own != range_len(&ranges[i])) {
-			nr = 0;
-			break;
-		}
+		if (count.own != range_len(&ranges[i]))
+			return -EINVAL;
 		plugged[nr++] = ranges[i];
 	}
-	unlock_device_hotplug();
 	return nr ?: -EINVAL;
 }
 
-int private_node_remove_memory(struct private_node *pn,
-			       const struct range *ranges,
-			       unsigned int nr_ranges)
+/* private_node_remove_memory() for who holds device_hotplug_lock */
+int private_node_remove_memory_locked(struct private_node *pn,
+				      const struct range *ranges,
+				      unsigned int nr_ranges)
 {
 	struct range *plugged;
 	int ret;
@@ -196,8 +186,22 @@ int private_node_remove_memory(struct private_node *pn,
 		return -ENOMEM;
 	ret = private_ranges_of_node(pn->nid, ranges, nr_ranges, plugged);
 	if (ret > 0)
-		ret = offline_and_remove_memory_ranges(plugged, ret);
+		ret = offline_and_remove_memory_ranges_locked(plugged, ret);
 	kfree(plugged);
+	return ret;
+}
+
+int private_node_remove_memory(struct private_node *pn,
+			       const struct range *ranges,
+			       unsigned int nr_ranges)
+{
+	int ret;
+
+	ret = lock_device_hotplug_killable();
+	if (ret)
+		return ret;
+	ret = private_node_remove_memory_locked(pn, ranges, nr_ranges);
+	unlock_device_hotplug();
 	return ret;
 }
 EXPORT_SYMBOL_GPL(private_node_remove_memory);
@@ -214,6 +218,10 @@ static int private_node_notify(struct notifier_block *self,
 	switch (action) {
 	case NODE_ADDED_FIRST_MEMORY:
 		pr_info("node %d has memory\n", nid);
+		pn = private_node_find(nid);
+		if (!pn || !private_node_has_owner(pn))
+			pr_warn("node %d was reserved by numa_spm= and has no owner: its memory is private, and nobody allocates it\n",
+				nid);
 		break;
 	case NODE_REMOVED_LAST_MEMORY:
 		pr_info("node %d has no memory any more\n", nid);

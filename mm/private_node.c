@@ -255,7 +255,8 @@ struct private_node *private_node_claim(int nid,
 	    !private_desc_valid(desc))
 		return ERR_PTR(-EINVAL);
 
-	lock_device_hotplug();
+	if (lock_device_hotplug_killable())
+		return ERR_PTR(-EINTR);
 	pn = private_node_claim_locked(nid, desc, &was_ordinary);
 	unlock_device_hotplug();
 
@@ -286,7 +287,8 @@ struct private_node *private_node_claim_reserved(u64 hint,
 	if (!private_desc_valid(desc))
 		return ERR_PTR(-EINVAL);
 
-	lock_device_hotplug();
+	if (lock_device_hotplug_killable())
+		return ERR_PTR(-EINTR);
 	list_for_each_entry(pn, &private_nodes, list) {
 		rank = private_node_rank(pn, hint);
 		if (rank > best_rank) {

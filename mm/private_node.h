@@ -19,6 +19,15 @@
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
 
+#ifdef CONFIG_MEMORY_HOTPLUG
+/* mm/memory_hotplug.c; the caller holds device_hotplug_lock */
+int add_memory_driver_managed_locked(int nid, u64 start, u64 size,
+				     const char *resource_name, mhp_t mhp_flags,
+				     enum mmop online_type);
+int offline_and_remove_memory_ranges_locked(const struct range *ranges,
+					    unsigned int nr_ranges);
+#endif
+
 #ifdef CONFIG_PRIVATE_NODES
 
 /*
@@ -103,6 +112,19 @@ static __always_inline gfp_t private_confine(gfp_t gfp, int nid,
 
 /* mm/private_hotplug.c */
 int private_node_check_add(int nid);
+int private_node_remove_memory_locked(struct private_node *pn,
+				      const struct range *ranges,
+				      unsigned int nr_ranges);
+
+/* mm/private_poison.c */
+#ifdef CONFIG_MEMORY_FAILURE
+unsigned long private_node_lost_pages(int nid);
+#else
+static inline unsigned long private_node_lost_pages(int nid)
+{
+	return 0;
+}
+#endif
 
 /**
  * node_memory_state - the state of a node that has memory

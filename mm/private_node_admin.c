@@ -2,16 +2,19 @@
 /*
  * Private nodes, for those who let an administrator decide: the names that
  * features have in boot parameters and sysfs, and unplugging that does not
- * wait for anybody. The registry itself is in mm/private_node.c.
+ * wait for pages. The registry itself is in mm/private_node.c.
  *
- * No state, and no locks but those of the page allocator and the registry.
+ * No state. Lock order: device_hotplug_lock, then pcp_batch_high_lock, as when
+ * memory goes offline.
  */
 #include <linux/array_size.h>
 #include <linux/build_bug.h>
 #include <linux/ctype.h>
+#include <linux/device.h>
 #include <linux/export.h>
 #include <linux/log2.h>
 #include <linux/memory.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
 #include <linux/private_node.h>
@@ -93,86 +96,72 @@ int private_node_print_features(char *buf, size_t size, unsigned long features)
 }
 EXPORT_SYMBOL_GPL(private_node_print_features);
 
-#ifdef CONFIG_MEMORY_FAILURE
 /*
- * A page that failed is not free and in nobody's hands: it was taken from the
- * buddy allocator, or has not been put back into it when it was freed.
+ * How many pages of the node are in use? With the node closed they do not get
+ * more. Under device_hotplug_lock, so that no memory is on its way offline.
  */
-static bool private_page_is_lost(struct page *page)
+static unsigned long private_node_used_pages(int nid)
 {
-	if (!PageHWPoison(page))
-		return false;
-	return page_private(page) == MAGIC_HWPOISON ||
-	       (!page_count(page) && !is_free_buddy_page(page));
-}
-
-struct private_lost {
-	int nid;
-	unsigned long nr_pages;
-};
-
-static int private_block_lost(struct memory_block *mem, void *arg)
-{
-	unsigned long pfn = section_nr_to_pfn(mem->start_section_nr);
-	unsigned long end = pfn + memory_block_size_bytes() / PAGE_SIZE;
-	struct private_lost *lost = arg;
-
-	if (mem->nid != lost->nid || mem->state != MEM_ONLINE ||
-	    !atomic_long_read(&mem->nr_hwpoison))
-		return 0;
-	for (; pfn < end; pfn++)
-		lost->nr_pages += private_page_is_lost(pfn_to_page(pfn));
-	return 0;
-}
-
-static unsigned long private_node_lost_pages(int nid)
-{
-	struct private_lost lost = { .nid = nid };
-
-	lock_device_hotplug();
-	for_each_memory_block(&lost, private_block_lost);
-	unlock_device_hotplug();
-	return lost.nr_pages;
-}
-#else
-static unsigned long private_node_lost_pages(int nid)
-{
-	return 0;
-}
-#endif
-
-/* Is no page of the node in use? The answer can be old when it comes. */
-static bool private_node_is_idle(int nid)
-{
-	unsigned long managed = 0, free = 0;
+	unsigned long used = 0;
 	struct zone *zone;
 
 	for_each_populated_zone(zone) {
 		if (zone_to_nid(zone) != nid)
 			continue;
-		drain_all_pages(zone);
-		managed += zone_managed_pages(zone);
-		free += zone_page_state_snapshot(zone, NR_FREE_PAGES);
+		/*
+		 * Not drain_all_pages(): it passes the list of a CPU that gets
+		 * its first page just now. Memory going offline does the same.
+		 */
+		zone_pcp_disable(zone);
+		used += zone_managed_pages(zone) -
+			zone_page_state_snapshot(zone, NR_FREE_PAGES);
+		zone_pcp_enable(zone);
 	}
 	/* Going offline passes pages that failed. */
-	return free == managed || free + private_node_lost_pages(nid) == managed;
+	return used ? used - min(used, private_node_lost_pages(nid)) : 0;
 }
+
+static bool private_node_closed(int nid)
+{
+	return private_zone_closed(&NODE_DATA(nid)->node_zones[ZONE_MOVABLE]);
+}
+
+void private_node_stop(struct private_node *pn, bool stop)
+{
+	private_node_close(private_node_nid(pn), stop);
+}
+EXPORT_SYMBOL_GPL(private_node_stop);
 
 int private_node_remove_idle_memory(struct private_node *pn,
 				    const struct range *ranges,
-				    unsigned int nr_ranges)
+				    unsigned int nr_ranges,
+				    unsigned long *nr_used)
 {
 	const int nid = private_node_nid(pn);
-	int ret = -EBUSY;
+	unsigned long used;
+	bool closed;
+	int ret;
 
+	*nr_used = 0;
+	ret = lock_device_hotplug_killable();
+	if (ret)
+		return ret;
 	/*
 	 * Or a page that is taken when the answer has been given could keep
 	 * offline_pages() waiting, perhaps in a thread that gets no signals.
 	 */
+	closed = private_node_closed(nid);
 	private_node_close(nid, true);
-	if (private_node_is_idle(nid))
-		ret = private_node_remove_memory(pn, ranges, nr_ranges);
-	private_node_close(nid, false);
+	used = private_node_used_pages(nid);
+	if (used)
+		ret = -EBUSY;
+	else
+		ret = private_node_remove_memory_locked(pn, ranges, nr_ranges);
+	if (!closed)
+		private_node_close(nid, false);
+	unlock_device_hotplug();
+
+	*nr_used = used;
 	return ret;
 }
 EXPORT_SYMBOL_GPL(private_node_remove_idle_memory);

@@ -9,9 +9,12 @@
  * attribute. See Documentation/admin-guide/mm/private-nodes.rst and
  * Documentation/ABI/testing/sysfs-bus-dax.
  *
- * Lock order: struct dax_private::lock, then device_hotplug_lock (taken by the
- * registry of private nodes).
+ * Lock order: the lock of the device (probe and remove), struct
+ * dax_private::lock, dax_private_unstick_lock, then dax_private_stuck_lock or
+ * device_hotplug_lock (taken by the registry of private nodes).
  */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
 #include <linux/build_bug.h>
 #include <linux/cleanup.h>
 #include <linux/compiler.h>
@@ -22,6 +25,7 @@
 #include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/memory-tiers.h>
+#include <linux/minmax.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
@@ -42,9 +46,12 @@
  */
 #define DAX_PRIVATE_ADISTANCE	(MEMTIER_ADISTANCE_DRAM * 5)
 
-/* Features that nobody has written */
+/* Features or an abstract distance that nobody has written */
 #define DAX_PRIVATE_UNSET	(-1)
 static_assert(PRIVATE_NODE_FEATURES <= INT_MAX);
+
+/* The word that makes a setting one that nobody has written. */
+#define DAX_PRIVATE_DEFAULT	"default"
 
 /**
  * struct dax_private - a dax device bound to this driver
@@ -52,13 +59,17 @@ static_assert(PRIVATE_NODE_FEATURES <= INT_MAX);
  *	other, so that settings do not change under plugged memory. Unplugging
  *	can take for ever, so nobody waits for it without being interruptible
  * @stuck: entry in dax_private_stuck, of memory that outlived its driver
- * @pn: the node while memory is plugged, NULL otherwise
+ * @stuck_dev: the device that the memory in dax_private_stuck was of, pinned
+ * @doubtful: the memory came back with another device than it went with:
+ *	nobody gets more of it until the administrator says so
+ * @pn: the node while memory is plugged, NULL otherwise; pins the module
  * @nid: the node id of @pn, or NUMA_NO_NODE
  * @target_node: the node to claim, or NUMA_NO_NODE for a reserved one
  * @target_node_set: somebody has written @target_node, and means that one
  * @features: PRIVATE_NODE_* bits to claim it with, or DAX_PRIVATE_UNSET: a
  *	reserved node keeps the features that it was reserved with
- * @adistance: abstract distance to claim it with
+ * @adistance: abstract distance to claim it with, or DAX_PRIVATE_UNSET: that
+ *	of @target_node
  * @name: the device's name, for resources and as owner of the node
  * @ranges: the device's memory, whole memory blocks only
  * @nr_ranges: entries of @ranges and @res
@@ -71,6 +82,8 @@ static_assert(PRIVATE_NODE_FEATURES <= INT_MAX);
 struct dax_private {
 	struct mutex lock;
 	struct list_head stuck;
+	struct device *stuck_dev;
+	bool doubtful;
 	struct private_node *pn;
 	int nid;
 	int target_node;
@@ -84,12 +97,16 @@ struct dax_private {
 };
 
 /*
- * Memory in use when its device was unbound: it stays, and so does the claim.
- * The device gets it back when it is bound again. Each entry pins the module.
+ * Memory in use when its device was unbound: it stays, and so does the claim,
+ * but as the device may be going, nobody gets more of it. The device has it
+ * again when it is bound again. If that does not happen, the memory can be
+ * removed when the last page has come back. Each entry pins the module.
  */
 static LIST_HEAD(dax_private_stuck);
 /* Protects dax_private_stuck */
 static DEFINE_MUTEX(dax_private_stuck_lock);
+/* Held by who wants memory out of dax_private_stuck, which can take long */
+static DEFINE_MUTEX(dax_private_unstick_lock);
 
 static void dax_private_release_regions(struct dax_private *priv)
 {
@@ -130,6 +147,25 @@ static void dax_private_set_node(struct dax_private *priv,
 	WRITE_ONCE(priv->nid, pn ? private_node_nid(pn) : NUMA_NO_NODE);
 }
 
+/* Firmware's, of a node */
+static int dax_private_node_adistance(int nid)
+{
+	int adistance = DAX_PRIVATE_ADISTANCE;
+
+	if (nid != NUMA_NO_NODE)
+		mt_calc_adistance(nid, &adistance);
+	return adistance;
+}
+
+static int dax_private_adistance(const struct dax_private *priv)
+{
+	int adistance = READ_ONCE(priv->adistance);
+
+	if (adistance != DAX_PRIVATE_UNSET)
+		return adistance;
+	return dax_private_node_adistance(READ_ONCE(priv->target_node));
+}
+
 /*
  * Devices in one CXL window have the same target node, and only one of them
  * gets it. If that was reserved at boot, another reserved one does as well,
@@ -142,7 +178,7 @@ static struct private_node *dax_private_claim(const struct dax_private *priv)
 		.name = priv->name,
 		.features = unset ? 0 : priv->features,
 		.keep_reserved_features = unset,
-		.adistance = priv->adistance,
+		.adistance = dax_private_adistance(priv),
 	};
 	const u64 start = priv->ranges[0].start;
 	struct private_node *pn, *other;
@@ -159,14 +195,108 @@ static struct private_node *dax_private_claim(const struct dax_private *priv)
 	return other == ERR_PTR(-ENOSPC) ? pn : other;
 }
 
+static int dax_private_unplugged(struct dax_private *priv)
+{
+	int rc;
+
+	private_node_stop(priv->pn, false);
+	rc = private_node_release(priv->pn);
+	/* All memory is gone and nobody else can add some. */
+	if (WARN_ON_ONCE(rc))
+		return rc;
+	dax_private_set_node(priv, NULL);
+	priv->doubtful = false;
+	dax_private_release_regions(priv);
+	/*
+	 * The core of devices or of sysfs, which has called us, waits for our
+	 * return before the module is gone.
+	 */
+	module_put(THIS_MODULE);
+	return 0;
+}
+
+static int dax_private_unplug(struct dax_private *priv)
+{
+	int rc = private_node_remove_memory(priv->pn, priv->ranges,
+					    priv->nr_ranges);
+
+	return rc ?: dax_private_unplugged(priv);
+}
+
+static void dax_private_free(struct dax_private *priv)
+{
+	kfree(priv->ranges);
+	kfree(priv->name);
+	kfree(priv);
+}
+
+/* Remove memory whose device has not come back, if it is idle. */
+static int dax_private_bury(struct dax_private *priv)
+{
+	const int nid = private_node_nid(priv->pn);
+	unsigned long used;
+	int rc;
+
+	rc = private_node_remove_idle_memory(priv->pn, priv->ranges,
+					     priv->nr_ranges, &used);
+	if (rc) {
+		pr_info("%s: node %d still has its memory, %lu pages are in use: %pe\n",
+			priv->name, nid, used, ERR_PTR(rc));
+		return rc;
+	}
+	rc = dax_private_unplugged(priv);
+	if (rc)
+		return rc;
+	pr_info("%s: its memory is no longer on node %d\n", priv->name, nid);
+	put_device(priv->stuck_dev);
+	dax_private_free(priv);
+	return 0;
+}
+
+/* Remove all memory that is idle and whose device has not come back. */
+static int dax_private_bury_all(void)
+{
+	struct dax_private *priv, *next;
+	LIST_HEAD(stuck);
+	LIST_HEAD(left);
+	int rc, err = 0;
+
+	ACQUIRE(mutex_intr, lock)(&dax_private_unstick_lock);
+	rc = ACQUIRE_ERR(mutex_intr, &lock);
+	if (rc)
+		return rc;
+
+	/* Who adds to the list is an unbind, which must not wait for this. */
+	scoped_guard(mutex, &dax_private_stuck_lock)
+		list_splice_init(&dax_private_stuck, &stuck);
+	list_for_each_entry_safe(priv, next, &stuck, stuck) {
+		list_del(&priv->stuck);
+		rc = dax_private_bury(priv);
+		if (rc) {
+			list_add_tail(&priv->stuck, &left);
+			err = rc;
+		}
+	}
+	scoped_guard(mutex, &dax_private_stuck_lock)
+		list_splice(&left, &dax_private_stuck);
+	return err;
+}
+
 static int dax_private_plug(struct device *dev, struct dax_private *priv)
 {
 	struct private_node *pn;
 	int rc;
 
+	/* Without the module nobody would know the claim. */
+	if (!try_module_get(THIS_MODULE))
+		return -ENODEV;
+
+	/* Memory that was left behind may have the node or the addresses. */
+	dax_private_bury_all();
+
 	rc = dax_private_request_regions(dev, priv);
 	if (rc)
-		return rc;
+		goto put_module;
 
 	pn = dax_private_claim(priv);
 	if (IS_ERR(pn)) {
@@ -189,27 +319,19 @@ release_node:
 	}
 release_regions:
 	dax_private_release_regions(priv);
+put_module:
+	module_put(THIS_MODULE);
 	return rc;
 }
 
-static int dax_private_unplugged(struct dax_private *priv)
+/* The administrator says that the memory is what it was. */
+static void dax_private_trust(struct device *dev, struct dax_private *priv)
 {
-	int rc = private_node_release(priv->pn);
-
-	/* All memory is gone and nobody else can add some. */
-	if (WARN_ON_ONCE(rc))
-		return rc;
-	dax_private_set_node(priv, NULL);
-	dax_private_release_regions(priv);
-	return 0;
-}
-
-static int dax_private_unplug(struct dax_private *priv)
-{
-	int rc = private_node_remove_memory(priv->pn, priv->ranges,
-					    priv->nr_ranges);
-
-	return rc ?: dax_private_unplugged(priv);
+	if (!priv->doubtful)
+		return;
+	priv->doubtful = false;
+	private_node_stop(priv->pn, false);
+	dev_info(dev, "node %d gives out memory again\n", priv->nid);
 }
 
 static ssize_t state_show(struct device *dev, struct device_attribute *attr,
@@ -226,9 +348,11 @@ static ssize_t state_store(struct device *dev, struct device_attribute *attr,
 			   const char *buf, size_t len)
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
-	bool online = sysfs_streq(buf, "online");
+	bool online;
 	int rc;
 
+	/* kmem's word for it, too: ZONE_MOVABLE is where the memory goes. */
+	online = sysfs_streq(buf, "online") || sysfs_streq(buf, "online_movable");
 	if (!online && !sysfs_streq(buf, "unplugged"))
 		return -EINVAL;
 
@@ -236,6 +360,8 @@ static ssize_t state_store(struct device *dev, struct device_attribute *attr,
 	rc = ACQUIRE_ERR(mutex_intr, &lock);
 	if (rc)
 		return rc;
+	if (online && priv->pn)
+		dax_private_trust(dev, priv);
 	if (online == !!priv->pn)
 		return len;
 	if (online)
@@ -287,14 +413,23 @@ static ssize_t target_node_show(struct device *dev,
 	return sysfs_emit(buf, "%d\n", READ_ONCE(priv->target_node));
 }
 
+/* The node that firmware or the bus says the memory is for */
+static int dax_private_own_node(struct device *dev)
+{
+	return max(to_dev_dax(dev)->target_node, NUMA_NO_NODE);
+}
+
 static ssize_t target_node_store(struct device *dev,
 				 struct device_attribute *attr, const char *buf,
 				 size_t len)
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
+	const bool unset = sysfs_streq(buf, DAX_PRIVATE_DEFAULT);
 	int nid, rc;
 
-	if (kstrtoint(buf, 0, &nid))
+	if (unset)
+		nid = dax_private_own_node(dev);
+	else if (kstrtoint(buf, 0, &nid))
 		return -EINVAL;
 	if (nid != NUMA_NO_NODE &&
 	    (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid)))
@@ -304,7 +439,7 @@ static ssize_t target_node_store(struct device *dev,
 	if (rc)
 		return rc;
 	WRITE_ONCE(priv->target_node, nid);
-	priv->target_node_set = true;
+	priv->target_node_set = !unset;
 	mutex_unlock(&priv->lock);
 	return len;
 }
@@ -335,6 +470,9 @@ static ssize_t features_store(struct device *dev, struct device_attribute *attr,
 	struct dax_private *priv = dev_get_drvdata(dev);
 	unsigned long features;
 
+	if (sysfs_streq(buf, DAX_PRIVATE_DEFAULT))
+		return dax_private_store(priv, &priv->features,
+					 DAX_PRIVATE_UNSET, len);
 	if (private_node_parse_features(buf, &features))
 		return -EINVAL;
 
@@ -347,7 +485,7 @@ static ssize_t adistance_show(struct device *dev, struct device_attribute *attr,
 {
 	struct dax_private *priv = dev_get_drvdata(dev);
 
-	return sysfs_emit(buf, "%d\n", READ_ONCE(priv->adistance));
+	return sysfs_emit(buf, "%d\n", dax_private_adistance(priv));
 }
 
 static ssize_t adistance_store(struct device *dev,
@@ -357,7 +495,9 @@ static ssize_t adistance_store(struct device *dev,
 	struct dax_private *priv = dev_get_drvdata(dev);
 	int adistance;
 
-	if (kstrtoint(buf, 0, &adistance) || adistance < 1)
+	if (sysfs_streq(buf, DAX_PRIVATE_DEFAULT))
+		adistance = DAX_PRIVATE_UNSET;
+	else if (kstrtoint(buf, 0, &adistance) || adistance < 1)
 		return -EINVAL;
 	return dax_private_store(priv, &priv->adistance, adistance, len);
 }
@@ -392,13 +532,6 @@ static const struct attribute_group *dax_private_groups[] = {
 	&dax_private_node_group,
 	NULL,
 };
-
-static void dax_private_free(struct dax_private *priv)
-{
-	kfree(priv->ranges);
-	kfree(priv->name);
-	kfree(priv);
-}
 
 static struct dax_private *dax_private_alloc(struct dev_dax *dev_dax)
 {
@@ -444,17 +577,13 @@ static struct dax_private *dax_private_alloc(struct dev_dax *dev_dax)
 	mutex_init(&priv->lock);
 	priv->nid = NUMA_NO_NODE;
 	priv->features = DAX_PRIVATE_UNSET;
-	priv->target_node = dev_dax->target_node;
-	if (priv->target_node < 0)
-		priv->target_node = NUMA_NO_NODE;
-	priv->adistance = DAX_PRIVATE_ADISTANCE;
-	if (priv->target_node != NUMA_NO_NODE)
-		mt_calc_adistance(priv->target_node, &priv->adistance);
+	priv->target_node = dax_private_own_node(dev);
+	priv->adistance = DAX_PRIVATE_UNSET;
 	return priv;
 }
 
-/* Is memory of this device still plugged, from before it was unbound? */
-static struct dax_private *dax_private_adopt(const struct dax_private *new)
+/* The memory of this device that is still plugged, from before it was unbound */
+static struct dax_private *dax_private_find_stuck(const struct dax_private *new)
 {
 	struct dax_private *old;
 
@@ -465,10 +594,44 @@ static struct dax_private *dax_private_adopt(const struct dax_private *new)
 			   array_size(sizeof(*new->ranges), new->nr_ranges)))
 			continue;
 		list_del(&old->stuck);
-		module_put(THIS_MODULE);
 		return old;
 	}
 	return NULL;
+}
+
+/*
+ * Give a device its memory back, if there is some. Another device with the same
+ * addresses, such as the one that a CXL region brings when it is enabled again,
+ * may have other contents: then what is in use stays in use, and that is all.
+ *
+ * Returns what there was, NULL, or an ERR_PTR().
+ */
+static struct dax_private *dax_private_adopt(struct device *dev,
+					     const struct dax_private *new)
+{
+	struct dax_private *old;
+	int rc;
+
+	/* It could be about to be removed. */
+	ACQUIRE(mutex_intr, lock)(&dax_private_unstick_lock);
+	rc = ACQUIRE_ERR(mutex_intr, &lock);
+	if (rc)
+		return ERR_PTR(rc);
+
+	old = dax_private_find_stuck(new);
+	if (!old)
+		return NULL;
+	/* A device that went before it could be trusted is not trusted now. */
+	if (old->stuck_dev == dev && !old->doubtful) {
+		private_node_stop(old->pn, false);
+	} else {
+		old->doubtful = true;
+		dev_err(dev, "node %d has memory of it that was in use when its device went, and gives out no more until \"online\" is written to the state\n",
+			old->nid);
+	}
+	put_device(old->stuck_dev);
+	old->stuck_dev = NULL;
+	return old;
 }
 
 static int dax_private_probe(struct dev_dax *dev_dax)
@@ -481,13 +644,17 @@ static int dax_private_probe(struct dev_dax *dev_dax)
 	if (IS_ERR(priv))
 		return PTR_ERR(priv);
 
-	old = dax_private_adopt(priv);
+	old = dax_private_adopt(dev, priv);
 	if (old) {
 		dax_private_free(priv);
+		if (IS_ERR(old))
+			return PTR_ERR(old);
 		dev_set_drvdata(dev, old);
 		return 0;
 	}
 	dev_set_drvdata(dev, priv);
+	/* Others may have been left behind. */
+	dax_private_bury_all();
 
 	/*
 	 * The administrator has decided at boot. A device that cannot be
@@ -506,6 +673,7 @@ static void dax_private_remove(struct dev_dax *dev_dax)
 {
 	struct device *dev = &dev_dax->dev;
 	struct dax_private *priv = dev_get_drvdata(dev);
+	unsigned long used;
 	int rc;
 
 	if (!priv->pn) {
@@ -513,30 +681,62 @@ static void dax_private_remove(struct dev_dax *dev_dax)
 		return;
 	}
 
+	/* The device may be going, and what is behind the addresses with it. */
+	private_node_stop(priv->pn, true);
 	/*
-	 * Nobody can interrupt an unbind, so nothing is migrated here, which
-	 * can take for ever.
+	 * Only a fatal signal interrupts an unbind, so nothing is migrated
+	 * here, which can take for ever.
 	 */
 	rc = private_node_remove_idle_memory(priv->pn, priv->ranges,
-					     priv->nr_ranges);
+					     priv->nr_ranges, &used);
 	if (!rc && !dax_private_unplugged(priv)) {
 		dax_private_free(priv);
 		return;
 	}
 
-	dev_warn(dev, "memory is in use, node %d keeps it until the device is bound again: %pe\n",
-		 private_node_nid(priv->pn), ERR_PTR(rc));
+	dev_err(dev, "%lu pages are in use: node %d keeps the memory and gives out no more of it, bind the device again or write to the driver's \"left_behind\": %pe\n",
+		used, private_node_nid(priv->pn), ERR_PTR(rc));
+	priv->stuck_dev = get_device(dev);
 	guard(mutex)(&dax_private_stuck_lock);
-	/* Without the module nobody can come back for it. */
-	if (try_module_get(THIS_MODULE))
-		list_add(&priv->stuck, &dax_private_stuck);
+	list_add_tail(&priv->stuck, &dax_private_stuck);
 }
+
+/* Memory in dax_private_stuck: a line each, the device's name and the node */
+static ssize_t left_behind_show(struct device_driver *drv, char *buf)
+{
+	struct dax_private *priv;
+	int len = 0;
+
+	guard(mutex)(&dax_private_stuck_lock);
+	list_for_each_entry(priv, &dax_private_stuck, stuck)
+		len += sysfs_emit_at(buf, len, "%s %d\n", priv->name, priv->nid);
+	return len;
+}
+
+static ssize_t left_behind_store(struct device_driver *drv, const char *buf,
+				 size_t len)
+{
+	int rc;
+
+	if (!sysfs_streq(buf, "0"))
+		return -EINVAL;
+	rc = dax_private_bury_all();
+	return rc ?: len;
+}
+static DRIVER_ATTR_RW(left_behind);
+
+static struct attribute *dax_private_driver_attrs[] = {
+	&driver_attr_left_behind.attr,
+	NULL,
+};
+ATTRIBUTE_GROUPS(dax_private_driver);
 
 static struct dax_device_driver dax_private_driver = {
 	.probe = dax_private_probe,
 	.remove = dax_private_remove,
 	.type = DAXDRV_PRIVATE_TYPE,
 	.drv = {
+		.groups = dax_private_driver_groups,
 		.dev_groups = dax_private_groups,
 	},
 };

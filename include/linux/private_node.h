@@ -23,6 +23,9 @@ struct module;
 struct private_node;
 struct seq_file;
 
+/* drivers/base/core.c */
+int lock_device_hotplug_killable(void);
+
 /**
  * enum private_node_state - what a node id is to the registry
  * @PRIVATE_NODE_FREE: an ordinary node id; memory added to it is ordinary
@@ -188,6 +191,7 @@ void __init private_node_unreserve_all(void);
  *   that is not known, DEMOTION without RECLAIM, or an adistance below 1
  * * -EBUSY: the node has memory (memory blocks that are offline count), has
  *   CPUs (possible ones count), or has an owner
+ * * -EINTR: a fatal signal came while memory hotplug was waited for
  * * -ENODEV: the module of @desc is going away
  * * -ENOMEM: no memory for the handle
  * * -EOPNOTSUPP: the kernel is built without private nodes
@@ -271,6 +275,7 @@ int private_node_set_features(struct private_node *pn, unsigned long features,
  * * -EINVAL: no range, or one that is empty or not aligned
  * * -EEXIST: a range has memory or a busy resource
  * * -E2BIG: a range is beyond what the kernel can map
+ * * -EINTR: a fatal signal came while other memory hotplug was waited for
  * * -ENOMEM: no memory for the memmap or for other metadata
  * * what a memory or node notifier returned
  * * -EOPNOTSUPP: the kernel is built without private nodes

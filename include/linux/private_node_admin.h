@@ -38,21 +38,37 @@ int private_node_parse_features(const char *buf, unsigned long *features);
 int private_node_print_features(char *buf, size_t size, unsigned long features);
 
 /**
+ * private_node_stop - give out no more memory of a node, or do so again
+ * @pn: the handle
+ * @stop: true: requests for memory of the node fail from now on
+ *
+ * For memory whose device may be gone: what is in use stays where it is, and
+ * nobody gets more of it. It has to be undone before the node is released.
+ *
+ * Context: Process. Calls for the same node must not overlap, and neither with
+ * private_node_remove_idle_memory(); the owner sees to that.
+ */
+void private_node_stop(struct private_node *pn, bool stop);
+
+/**
  * private_node_remove_idle_memory - unplug memory nobody uses
  * @pn: the handle
  * @ranges: as for private_node_remove_memory()
  * @nr_ranges: how many
+ * @nr_used: set to how many pages of the node were in use, if it is known
  *
  * As private_node_remove_memory(), but fails at once if memory of the node is
  * online and a page of it is in use. Memory that is offline is just removed.
  * While this runs, requests for memory of the node fail.
  *
  * Context: Process, may sleep. Takes device_hotplug_lock.
- * Return: as private_node_remove_memory(); -EBUSY: a page is in use.
+ * Return: as private_node_remove_memory(); -EBUSY: a page is in use; -EINTR
+ * only after a fatal signal.
  */
 int private_node_remove_idle_memory(struct private_node *pn,
 				    const struct range *ranges,
-				    unsigned int nr_ranges);
+				    unsigned int nr_ranges,
+				    unsigned long *nr_used);
 
 #else /* CONFIG_PRIVATE_NODES */
 
@@ -68,11 +84,14 @@ static inline int private_node_print_features(char *buf, size_t size,
 	return 0;
 }
 
+static inline void private_node_stop(struct private_node *pn, bool stop) {}
+
 static inline int
 private_node_remove_idle_memory(struct private_node *pn,
 				const struct range *ranges,
-				unsigned int nr_ranges)
+				unsigned int nr_ranges, unsigned long *nr_used)
 {
+	*nr_used = 0;
 	return -EOPNOTSUPP;
 }
 

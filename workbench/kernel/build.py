@@ -214,6 +214,22 @@ class Kernel:
             console.say(f"kernel {self.label}: {compiled} objects built")
         return compiled
 
+    def module(self, option, name, init):
+        """A driver that is in the kernel, as a module: its folder is built once more, beside the kernel. Returns the file.
+
+        The guest is told not to start the kernel's own, by the name of its init function: the module's has another one.
+        """
+        symbols, folder = self.objects / "Module.symvers", self.objects / ".modules" / option
+        if not symbols.exists() or symbols.stat().st_mtime < (self.objects / "vmlinux").stat().st_mtime:
+            self.build("modules", quiet=True)
+            symbols.touch()
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.locked():
+            process.run(self.make(f"M={self.source / name.rpartition('/')[0]}", f"MO={folder}", f"{option}=m",
+                                  f"KCFLAGS=-D{init}={init}_module", "modules"),
+                        f"module-{self.label}-{option}.log", f"building {name} as a module", env=self.environment())
+        return folder / name.rpartition("/")[2]
+
     def image(self):
         """The image that QEMU boots."""
         return self.objects / {"x86_64": "arch/x86/boot/bzImage", "i386": "arch/x86/boot/bzImage"}.get(

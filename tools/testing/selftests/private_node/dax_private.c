@@ -5,8 +5,9 @@
  * allocations do not notice.
  *
  * The devices are what the machine has: any dax device whose memory is not in
- * use. They are taken from their drivers and given back. Some cases need two,
- * or the files of CONFIG_TEST_PRIVATE_NODE, and skip otherwise.
+ * use. They are taken from their drivers before the first case, and given back
+ * after the last. Some cases need two, or the files of CONFIG_TEST_PRIVATE_NODE,
+ * and skip otherwise.
  *
  * PRIVATE_NODE_CYCLES in the environment is how often to plug and unplug
  * (default 10).
@@ -27,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +38,8 @@
 #define BLOCKS		"/sys/devices/system/memory"
 #define HOOK		"/sys/kernel/debug/test_private_node"
 #define POISON		"/sys/kernel/debug/hwpoison/corrupt-pfn"
+#define LEFT		DAX "/drivers/" OURS "/left_behind"
+#define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 #define OURS		"dax_private"
 
 #define MAX_DEVICES	8
@@ -48,8 +52,12 @@
 #define TIMEOUT		900
 /* How long an unplug that cannot end is let go on. */
 #define UNPLUG_SECONDS	60
+/* How long something that a signal ends may go on. */
+#define SIGNAL_SECONDS	30
 /* Left free under pressure, so that nobody is killed for lack of memory. */
 #define MARGIN_KB	(64L << 10)
+/* What is left to be touched under pressure, if the hook can hold the rest. */
+#define PRESSURE_KB	(192L << 10)
 
 struct dax {
 	char name[32];
@@ -524,17 +532,22 @@ static bool dax_bind(const struct dax *dax)
 	return !driver_write(OURS, "new_id", dax->name) && dax_is_ours(dax);
 }
 
-/* Bound to our driver and unplugged. */
+/* Bound to our driver, unplugged, and with the settings that it comes with. */
 static bool dax_take(const struct dax *dax)
 {
-	if (!dax_is_ours(dax)) {
-		if (*dax->driver &&
-		    driver_write(dax->driver, "unbind", dax->name))
+	char driver[32];
+
+	dax_driver(dax, driver, sizeof(driver));
+	if (strcmp(driver, OURS)) {
+		if (*driver && driver_write(driver, "unbind", dax->name))
 			return false;
 		if (!dax_bind(dax))
 			return false;
 	}
-	return !dax_write(dax, "state", "unplugged");
+	return !dax_write(dax, "state", "unplugged") &&
+	       !dax_write(dax, "private/target_node", "default") &&
+	       !dax_write(dax, "private/features", "default") &&
+	       !dax_write(dax, "private/adistance", "default");
 }
 
 static void dax_give_back(const struct dax *dax)
@@ -547,6 +560,11 @@ static void dax_give_back(const struct dax *dax)
 	if (*dax->driver)
 		driver_write(dax->driver, "bind", dax->name);
 }
+
+/* The devices, found and taken by main() for all cases. */
+static struct dax devices[MAX_DEVICES];
+static int nr_devices;
+static pid_t main_pid;
 
 /* What a plugged device lacks to be one, "" for nothing. */
 static const char *not_plugged(const struct dax *dax, int node)
@@ -578,8 +596,6 @@ static const char *not_unplugged(const struct dax *dax, int node)
 
 FIXTURE(dax)
 {
-	struct dax device[MAX_DEVICES];
-	int count;
 	struct dax *first, *second;
 	struct zones zones;
 	struct traces before;
@@ -590,40 +606,31 @@ FIXTURE(dax)
 
 FIXTURE_SETUP(dax)
 {
-	self->count = 0;
 	if (geteuid())
 		SKIP(return, "needs root");
 	if (access(DAX "/drivers/" OURS, F_OK))
 		SKIP(return, "no driver dax_private");
-	self->count = dax_find(self->device);
-	if (!self->count)
+	if (!nr_devices)
 		SKIP(return, "no dax device whose memory is not in use");
-	for (int i = 0; i < self->count; i++) {
-		ASSERT_TRUE(dax_take(&self->device[i])) {
-			TH_LOG("cannot take %s", self->device[i].name);
+	for (int i = 0; i < nr_devices; i++) {
+		ASSERT_TRUE(dax_take(&devices[i])) {
+			TH_LOG("cannot take %s", devices[i].name);
 		}
 	}
-	self->first = &self->device[0];
-	for (int i = 1; i < self->count && !self->second; i++)
-		if (self->device[i].target_node != self->first->target_node)
-			self->second = &self->device[i];
+	self->first = &devices[0];
+	for (int i = 1; i < nr_devices && !self->second; i++)
+		if (devices[i].target_node != self->first->target_node)
+			self->second = &devices[i];
 	self->nid = self->first->target_node;
 	self->hook = !access(HOOK "/alloc", F_OK);
-	/*
-	 * The first memory hotplug of any kind since boot computes watermarks
-	 * again, from a little less than boot did: do that one here.
-	 */
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_TRUE(traces(&self->before));
 }
 
+/* What a case that failed leaves behind, the next one takes. */
 FIXTURE_TEARDOWN(dax)
 {
 	if (self->hook)
 		write_file(HOOK "/held", "0");
-	for (int i = 0; i < self->count; i++)
-		dax_give_back(&self->device[i]);
 }
 
 /* A bound device does nothing until it is told to. */
@@ -940,6 +947,7 @@ TEST_F_TIMEOUT(dax, bad_values, TIMEOUT)
 		{ "private/target_node", "99999999999999999999" },
 		{ "private/target_node", "two" },
 		{ "private/target_node", "2 3" },
+		{ "private/target_node", "default 1" },
 		{ "private/target_node", "\n" },
 		{ "private/features", "all" },
 		{ "private/features", "User" },
@@ -1064,27 +1072,66 @@ TEST_F_TIMEOUT(dax, blocks_in_any_zone, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
+/*
+ * Cut a device in two, which then have the same target node. Neither is bound
+ * then, but a device that has memory and a reserved node may be.
+ */
+static bool cut(const struct dax *dax, struct dax *part)
+{
+	char size[32];
+
+	memset(part, 0, sizeof(*part));
+	if (dax_is_ours(dax) && driver_write(OURS, "unbind", dax->name))
+		return false;
+	snprintf(size, sizeof(size), "%llu", dax->size / 2);
+	if (dax_write(dax, "size", size) ||
+	    dax_write(dax, "../dax_region/create", "1"))
+		return false;
+	snprintf(part->name, sizeof(part->name), "%.31s",
+		 dax_read(dax, "../dax_region/create"));
+	part->size = dax->size / 2;
+	return !dax_write(part, "size", size);
+}
+
+/* Delete the second one. */
+static bool drop(const struct dax *dax, const struct dax *part)
+{
+	char driver[32];
+
+	dax_driver(part, driver, sizeof(driver));
+	if (*driver)
+		driver_write(driver, "unbind", part->name);
+	driver_write("kmem", "remove_id", part->name);
+	driver_write(OURS, "remove_id", part->name);
+	return !dax_write(part, "size", "0") &&
+	       !dax_write(dax, "../dax_region/delete", part->name);
+}
+
+/* Put them together again. */
+static bool join(const struct dax *dax, const struct dax *part)
+{
+	char size[32];
+
+	dax_write(dax, "state", "unplugged");
+	if (dax_is_ours(dax))
+		driver_write(OURS, "unbind", dax->name);
+	if (!drop(dax, part))
+		return false;
+	snprintf(size, sizeof(size), "%llu", dax->size);
+	return !dax_write(dax, "size", size) && dax_bind(dax);
+}
+
 /* kmem has no business on a node that has an owner. */
 TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
 {
-	char seed[32], path[256], size[32];
-	struct dax part = {};
+	char driver[32];
+	struct dax part;
 
 	if (access(DAX "/drivers/kmem", F_OK))
 		SKIP(return, "no driver kmem");
 
-	/* Cut the device in two, which then have the same target node. */
-	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-	snprintf(size, sizeof(size), "%llu", self->first->size / 2);
-	ASSERT_EQ(0, dax_write(self->first, "size", size));
-	ASSERT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
-	snprintf(path, sizeof(path), "%s",
-		 dax_read(self->first, "../dax_region/create"));
-	snprintf(part.name, sizeof(part.name), "%.31s", path);
-	snprintf(seed, sizeof(seed), "%.31s", part.name);
-	ASSERT_EQ(0, dax_write(&part, "size", size));
-
 	/* The first one owns the node, the second one is given to kmem. */
+	ASSERT_TRUE(cut(self->first, &part));
 	ASSERT_TRUE(dax_bind(self->first));
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
@@ -1092,23 +1139,82 @@ TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
 	if (dax_is_ours(&part))
 		driver_write(OURS, "unbind", part.name);
 	driver_write("kmem", "new_id", part.name);
-	dax_driver(&part, part.driver, sizeof(part.driver));
-	EXPECT_STREQ("", part.driver);
+	dax_driver(&part, driver, sizeof(driver));
+	EXPECT_STREQ("", driver);
 	EXPECT_TRUE(all_free(self->nid, &self->zones));
 	EXPECT_EQ(dax_usable_size(self->first),
 		  self->zones.managed * (unsigned long long)getpagesize());
+	EXPECT_TRUE(join(self->first, &part));
+}
 
-	/* Put it together again. */
+/* Another device with the addresses of memory in use has it, but need not have its contents. */
+TEST_F_TIMEOUT(dax, another_device_has_it, TIMEOUT)
+{
+	struct dax old, new;
+	char size[32];
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	ASSERT_TRUE(cut(self->first, &old));
+	ASSERT_TRUE(dax_bind(&old));
+	/* With reserved nodes, both have been plugged. */
+	dax_write(self->first, "state", "unplugged");
+	EXPECT_EQ(0, dax_write(&old, "state", "unplugged"));
+	EXPECT_EQ(0, dax_write(&old, "state", "online"));
+	EXPECT_STREQ("", not_plugged(&old, self->nid));
+	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 10));
+	EXPECT_TRUE(drop(self->first, &old));
+
+	EXPECT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
+	new = old;
+	snprintf(new.name, sizeof(new.name), "%.31s",
+		 dax_read(self->first, "../dax_region/create"));
+	EXPECT_EQ(0, driver_write(OURS, "new_id", new.name));
+	snprintf(size, sizeof(size), "%llu", new.size);
+	EXPECT_EQ(0, dax_write(&new, "size", size));
+	EXPECT_TRUE(dax_bind(&new));
+	EXPECT_STREQ("", not_plugged(&new, self->nid));
+	EXPECT_EQ(10, hook_held(self->nid, false));
+	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	/* Gone and back once more, it is not the better known for it. */
+	EXPECT_EQ(0, driver_write(OURS, "unbind", new.name));
+	EXPECT_TRUE(dax_bind(&new));
+	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+
+	/* Until somebody says so who knows. */
+	EXPECT_EQ(0, dax_write(&new, "state", "online"));
+	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	EXPECT_EQ(0, write_file(HOOK "/held", "0"));
+	EXPECT_EQ(0, dax_write(&new, "state", "unplugged"));
+	EXPECT_TRUE(join(self->first, &new));
 	EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
-	EXPECT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-	driver_write("kmem", "remove_id", part.name);
-	if (*part.driver)
-		driver_write(part.driver, "unbind", part.name);
-	EXPECT_EQ(0, dax_write(&part, "size", "0"));
-	EXPECT_EQ(0, dax_write(self->first, "../dax_region/delete", seed));
-	snprintf(size, sizeof(size), "%llu", self->first->size);
-	EXPECT_EQ(0, dax_write(self->first, "size", size));
-	EXPECT_TRUE(dax_bind(self->first));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/*
+ * Hold ordinary memory, so that there is less to be touched until there is none
+ * left. Without the hook that takes longer.
+ */
+static void hold_ordinary(int but_nid)
+{
+	const long block_kb = MAX_ORDER_PAGES * (getpagesize() >> 10);
+	int nodes[MAX_NODES], nr_nodes = 0;
+	struct zones zones;
+
+	for (int nid = 0; nid < MAX_NODES; nid++)
+		if (nid != but_nid && node_in("has_memory", nid))
+			nodes[nr_nodes++] = nid;
+	for (int i = 0; i < nr_nodes; i++) {
+		long kb;
+
+		if (!node_zones(nodes[i], &zones, NULL, 0))
+			continue;
+		kb = zones.free * (getpagesize() >> 10) -
+		     (PRESSURE_KB + MARGIN_KB) / nr_nodes;
+		if (kb >= block_kb)
+			hook_alloc("nid=%d count=%lu order=10 thisnode",
+				   nodes[i], kb / block_kb);
+	}
 }
 
 /* Touch as much ordinary memory as there is, but for a margin; how many kB? */
@@ -1168,6 +1274,9 @@ TEST_F_TIMEOUT(dax, memory_hog, TIMEOUT)
 
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
+
+	if (self->hook)
+		hold_ordinary(self->nid);
 
 	/* Until there is none. What is meant to happen is no news for the console. */
 	ASSERT_LT(0, read_file("/proc/sys/kernel/printk", loglevels,
@@ -1313,6 +1422,7 @@ TEST_F_TIMEOUT(dax, unplug_in_use, TIMEOUT)
 
 	ASSERT_EQ(EBUSY, dax_write(self->first, "state", "unplugged"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	ASSERT_EQ(EBUSY, dax_write(self->first, "private/features", "user"));
 	was = self->zones;
 	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
@@ -1396,7 +1506,134 @@ TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
-/* Memory in use outlives its driver, and comes back with it. */
+/* Wait until a child ends, for a time. Returns false if it does not. */
+static bool ends(pid_t child, int *status, int seconds)
+{
+	for (int i = 0; i < seconds * 100; i++) {
+		if (waitpid(child, status, WNOHANG) == child)
+			return true;
+		usleep(10000);
+	}
+	return false;
+}
+
+/*
+ * A write that waits for the unplug of another device, which may never end, can
+ * be killed, and then it has done nothing or all.
+ */
+TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
+{
+	static const struct {
+		const char *begin;
+		const char *file;
+		const char *text;
+	} writes[] = {
+		{ "unplugged", "state", "online" },
+		{ "online", "state", "unplugged" },
+		{ "online", NULL, "unbind" },
+	};
+	int status, other;
+	pid_t child, writer;
+	bool ended;
+
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	if (!self->second)
+		SKIP(return, "needs two dax devices with a node each");
+	other = self->second->target_node;
+
+	for (unsigned int i = 0; i < sizeof(writes) / sizeof(*writes); i++) {
+		ASSERT_EQ(0, dax_write(self->second, "state", writes[i].begin));
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+		child = dax_write_in_child(self->first, "state", "unplugged",
+					   UNPLUG_SECONDS + SIGNAL_SECONDS);
+		ASSERT_LE(0, child);
+		while (!some_block_is(self->nid, "going-offline"))
+			ASSERT_EQ(0, waitpid(child, &status, WNOHANG));
+
+		writer = fork();
+		ASSERT_LE(0, writer);
+		if (!writer)
+			_exit(writes[i].file ?
+			      dax_write(self->second, writes[i].file, writes[i].text) :
+			      driver_write(OURS, writes[i].text, self->second->name));
+		EXPECT_FALSE(ends(writer, &status, 2)) {
+			TH_LOG("%s did not wait: %d", writes[i].text, status);
+		}
+		ASSERT_EQ(0, kill(writer, SIGKILL));
+		ended = ends(writer, &status, SIGNAL_SECONDS);
+		EXPECT_TRUE(ended) {
+			TH_LOG("%s cannot be killed", writes[i].text);
+		}
+
+		ASSERT_EQ(0, kill(child, SIGALRM));
+		ASSERT_EQ(child, waitpid(child, &status, 0));
+		if (!ended)
+			waitpid(writer, &status, 0);
+		ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		/* Whose unbind was killed has left its memory behind. */
+		if (!writes[i].file)
+			EXPECT_TRUE(dax_bind(self->second));
+		ASSERT_STREQ(writes[i].begin, dax_read(self->second, "state"));
+		ASSERT_STREQ("", !strcmp(writes[i].begin, "online") ?
+				 not_plugged(self->second, other) :
+				 not_unplugged(self->second, other));
+	}
+	ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* A signal ends a plug or an unplug or it does not; both know which. */
+TEST_F_TIMEOUT(dax, signals_at_any_time, TIMEOUT)
+{
+	struct sigaction action = { .sa_handler = on_alarm };
+	struct itimerval soon = {}, never = {};
+	int error, ended[2] = {};
+
+	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
+	for (int ms = 1; ms < 1000; ms *= 3) {
+		soon.it_value.tv_usec = ms * 1000;
+		ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+		error = dax_write(self->first, "state", "online");
+		ASSERT_EQ(0, setitimer(ITIMER_REAL, &never, NULL));
+		if (error) {
+			ASSERT_EQ(EINTR, error);
+			ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+			ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+			ended[0]++;
+		}
+		ASSERT_STREQ("", not_plugged(self->first, self->nid));
+
+		ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
+		error = dax_write(self->first, "state", "unplugged");
+		ASSERT_EQ(0, setitimer(ITIMER_REAL, &never, NULL));
+		if (error) {
+			ASSERT_EQ(EINTR, error);
+			ASSERT_STREQ("", not_plugged(self->first, self->nid));
+			ASSERT_TRUE(all_free(self->nid, &self->zones));
+			ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+			ended[1]++;
+		}
+		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
+	}
+	TH_LOG("%d plugs and %d unplugs were ended", ended[0], ended[1]);
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Is memory of the device and node among what has been left behind? */
+static bool left_behind(const struct dax *dax, int nid)
+{
+	char buf[4096], line[64];
+
+	if (read_file(LEFT, buf, sizeof(buf)) < 0)
+		return false;
+	snprintf(line, sizeof(line), "%s %d\n", dax->name, nid);
+	return strstr(buf, line);
+}
+
+/* Memory in use outlives its driver, nobody gets more, and it comes back with it. */
 TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 {
 	char driver[32];
@@ -1407,11 +1644,14 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
 	ASSERT_TRUE(node_zones(self->nid, &was, NULL, 0));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	ASSERT_FALSE(left_behind(self->first, self->nid));
 	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
 	ASSERT_FALSE(dax_is_ours(self->first));
+	ASSERT_TRUE(left_behind(self->first, self->nid));
 	ASSERT_TRUE(node_in("has_private_memory", self->nid));
 	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
 	ASSERT_EQ(was.managed, self->zones.managed);
+	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 
 	/* Nobody else gets the memory or the node. */
 	driver_write("kmem", "new_id", self->first->name);
@@ -1421,10 +1661,102 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	ASSERT_STREQ("", driver);
 
 	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_FALSE(left_behind(self->first, self->nid));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
 	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* When it is no longer in use it can go without its device. */
+TEST_F_TIMEOUT(dax, left_behind, TIMEOUT)
+{
+	if (!self->hook)
+		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
+	EXPECT_EQ(EINVAL, write_file(LEFT, "1"));
+	EXPECT_EQ(0, write_file(LEFT, "0"));
+
+	/* By a write, or because another device is plugged. */
+	for (int by_other = 0; by_other <= !!self->second; by_other++) {
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 100));
+		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+		ASSERT_EQ(EBUSY, write_file(LEFT, "0"));
+		ASSERT_TRUE(left_behind(self->first, self->nid));
+		ASSERT_EQ(100, hook_held(self->nid, false));
+		ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+		EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+
+		if (!by_other) {
+			ASSERT_EQ(0, write_file(LEFT, "0\n"));
+		} else {
+			ASSERT_EQ(0, dax_write(self->second, "state", "online"));
+			ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+		}
+		ASSERT_FALSE(left_behind(self->first, self->nid));
+		ASSERT_FALSE(node_in("has_private_memory", self->nid));
+		ASSERT_STREQ("", traces_differ(&self->before));
+
+		/* Nothing of that is left for the device when it is back. */
+		ASSERT_TRUE(dax_bind(self->first));
+		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+		ASSERT_EQ(0, write_file(HOOK "/held", "0"));
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	}
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* Whose name was written to a driver's new_id is for that driver, when looked for again. */
+TEST_F_TIMEOUT(dax, id_means_the_driver, TIMEOUT)
+{
+	char driver[32];
+
+	ASSERT_EQ(0, driver_write(OURS, "new_id", self->first->name));
+	for (int i = 0; i < 2; i++) {
+		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+		ASSERT_EQ(0, write_file(DAX "/drivers_probe", self->first->name));
+		dax_driver(self->first, driver, sizeof(driver));
+		ASSERT_STREQ(OURS, driver);
+		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	}
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* The words of kmem's attribute of this name, but for a zone that memory may not leave. */
+TEST_F_TIMEOUT(dax, words_of_kmem, TIMEOUT)
+{
+	ASSERT_EQ(0, dax_write(self->first, "state", "online_movable"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online_movable"));
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(EINVAL, dax_write(self->first, "state", "online_kernel"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_STREQ("Movable ", self->zones.names);
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/* What was set can be as if nobody had set it. */
+TEST_F_TIMEOUT(dax, settings_can_be_unset, TIMEOUT)
+{
+	static const char * const attrs[] = {
+		"private/target_node", "private/features", "private/adistance",
+	};
+	static const char * const values[] = { "-1", "ltpin", "4711" };
+	char was[64];
+
+	for (unsigned int i = 0; i < 3; i++) {
+		snprintf(was, sizeof(was), "%.63s", dax_read(self->first, attrs[i]));
+		ASSERT_EQ(0, dax_write(self->first, attrs[i], values[i]));
+		ASSERT_STREQ(values[i], dax_read(self->first, attrs[i]));
+		ASSERT_EQ(0, dax_write(self->first, attrs[i], "default\n"));
+		ASSERT_STREQ(was, dax_read(self->first, attrs[i]));
+	}
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_STREQ("", not_plugged(self->first, self->nid));
+	EXPECT_EQ(EBUSY, dax_write(self->first, "private/features", "default"));
 }
 
 /* The pages that the last memory block of a node ends with, @count of them. */
@@ -1491,6 +1823,29 @@ TEST_F_TIMEOUT(dax, failed_page, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
+/* Nor does one that is about to fail, and was taken while it was free. */
+TEST_F_TIMEOUT(dax, soft_offlined_page, TIMEOUT)
+{
+	long corrupted = memory_kb("HardwareCorrupted");
+	char address[32];
+
+	if (access(SOFT_OFFLINE, F_OK))
+		SKIP(return, "needs CONFIG_MEMORY_FAILURE");
+	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	snprintf(address, sizeof(address), "%#llx",
+		 (unsigned long long)last_pages(self->nid, 1) * getpagesize());
+	ASSERT_EQ(0, write_file(SOFT_OFFLINE, address));
+	ASSERT_TRUE(all_free_but(self->nid, &self->zones, 1));
+
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_FALSE(node_in("has_private_memory", self->nid));
+	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
+	ASSERT_TRUE(dax_bind(self->first));
+	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
 /* Who holds a page that failed is not deprived of it, and gives it back as any. */
 TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 {
@@ -1545,4 +1900,42 @@ TEST_F_TIMEOUT(dax, requests_to_services_are_refused, TIMEOUT)
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 }
 
-TEST_HARNESS_MAIN
+static void give_back(void)
+{
+	/* Also called at the end of children. */
+	for (int i = 0; getpid() == main_pid && i < nr_devices; i++)
+		dax_give_back(&devices[i]);
+}
+
+/*
+ * Once for all cases: to take devices from their drivers and to give them back
+ * takes longer than most cases.
+ */
+static void take(void)
+{
+	main_pid = getpid();
+	if (geteuid() || access(DAX "/drivers/" OURS, F_OK))
+		return;
+	nr_devices = dax_find(devices);
+	atexit(give_back);
+	for (int i = 0; i < nr_devices; i++)
+		dax_take(&devices[i]);
+	/*
+	 * The first memory hotplug of any kind since boot computes watermarks
+	 * again, from a little less than boot did: do that one here.
+	 */
+	if (nr_devices && !dax_write(&devices[0], "state", "online"))
+		dax_write(&devices[0], "state", "unplugged");
+}
+
+int main(int argc, char **argv)
+{
+	bool look = false;
+
+	/* To list cases needs no device. */
+	for (int i = 1; i < argc; i++)
+		look |= !strcmp(argv[i], "-l") || !strcmp(argv[i], "-h");
+	if (!look)
+		take();
+	return test_harness_run(argc, argv);
+}

@@ -213,7 +213,10 @@ static int private_node_notify(struct notifier_block *self,
 
 	switch (action) {
 	case NODE_ADDED_FIRST_MEMORY:
-		pr_info("node %d has memory\n", nid);
+		pn = private_node_find(nid);
+		pr_info("node %d has memory%s\n", nid,
+			pn && private_node_has_owner(pn) ?
+			"" : ", and no owner who could give it out");
 		break;
 	case NODE_REMOVED_LAST_MEMORY:
 		pr_info("node %d has no memory any more\n", nid);

@@ -63,6 +63,7 @@ static void private_show_kb(struct seq_file *m, const char *name,
 }
 
 #define K(pages) ((pages) << (PAGE_SHIFT - 10))
+
 int private_node_report_node_meminfo(char *buf, int len, int nid)
 {
 	unsigned long managed = 0;
@@ -80,6 +81,7 @@ int private_node_report_node_meminfo(char *buf, int len, int nid)
 			     nid, K(managed),
 			     nid, K(sum_zone_node_page_state(nid, NR_FREE_PAGES)));
 }
+
 #undef K
 
 void private_node_report_meminfo(struct seq_file *m)

@@ -233,6 +233,9 @@ void __init numa_spm_reserve(const struct numa_meminfo *mi)
 			missing += !numa_spm_make(&window->range, &reserved);
 	}
 
+	if ((config->mark_windows || config->per_window) && !numa_spm_nr_windows)
+		pr_warn("no CXL window has a node: there is none, or no SRAT\n");
+
 	for (i = 0; i < config->pool; i++)
 		missing += !numa_spm_make(NULL, &reserved);
 

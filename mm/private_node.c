@@ -199,8 +199,12 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc,
 		new = kzalloc_obj(*new);
 		if (!new)
 			return ERR_PTR(-ENOMEM);
-		/* If @nid is reserved, boot had no memory for the object. */
 		new->nid = nid;
+		/*
+		 * If @nid is reserved, boot had no memory for the object, and
+		 * nobody knows any more what for: not for the pool.
+		 */
+		new->window = (struct range){ .start = U64_MAX, .end = U64_MAX };
 		pn = new;
 	}
 

@@ -18,6 +18,7 @@
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
+#include <linux/vmstat.h>
 
 #ifdef CONFIG_MEMORY_HOTPLUG
 /* mm/memory_hotplug.c; the caller holds device_hotplug_lock */
@@ -197,6 +198,22 @@ static inline unsigned long private_free_pages(void)
 }
 
 /**
+ * ordinary_free_pages - NR_FREE_PAGES without those that are private
+ *
+ * What global_zone_page_state(NR_FREE_PAGES) is for who does not ask for
+ * private memory. The two sums are not made at the same instant.
+ *
+ * Context: Any.
+ * Return: the number of pages.
+ */
+static inline unsigned long ordinary_free_pages(void)
+{
+	unsigned long pages = global_zone_page_state(NR_FREE_PAGES);
+
+	return pages - min(pages, private_free_pages());
+}
+
+/**
  * private_file_pages - how many pages of the file LRU lists are private
  *
  * Context: Any.
@@ -264,13 +281,8 @@ static inline bool private_account_managed(const struct page *page, long count)
 	return false;
 }
 
-static inline unsigned long private_total_pages(void)
-{
-	return 0;
-}
-
 /* Macros, as what functions return changes the order in which gcc adds. */
-#define private_free_pages()		0UL
+#define ordinary_free_pages()		global_zone_page_state(NR_FREE_PAGES)
 #define private_file_pages()		0UL
 #define private_low_wmark_pages()	0UL
 

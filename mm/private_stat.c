@@ -11,6 +11,7 @@
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
 #include <linux/seq_file.h>
+#include <linux/sysfs.h>
 #include <linux/vmstat.h>
 
 #include "private_node.h"
@@ -60,6 +61,28 @@ static void private_show_kb(struct seq_file *m, const char *name,
 	seq_put_decimal_ull_width(m, name, pages << (PAGE_SHIFT - 10), 8);
 	seq_write(m, " kB\n", 4);
 }
+
+#define K(pages) ((pages) << (PAGE_SHIFT - 10))
+
+int private_node_report_node_meminfo(char *buf, int len, int nid)
+{
+	unsigned long managed = 0;
+	struct zone *zone;
+
+	if (!node_is_private(nid))
+		return 0;
+
+	for (zone = NODE_DATA(nid)->node_zones;
+	     zone < NODE_DATA(nid)->node_zones + MAX_NR_ZONES; zone++)
+		managed += zone_managed_pages(zone);
+	return sysfs_emit_at(buf, len,
+			     "Node %d PrivateTotal:   %8lu kB\n"
+			     "Node %d PrivateFree:    %8lu kB\n",
+			     nid, K(managed),
+			     nid, K(sum_zone_node_page_state(nid, NR_FREE_PAGES)));
+}
+
+#undef K
 
 void private_node_report_meminfo(struct seq_file *m)
 {

@@ -359,6 +359,17 @@ unsigned long private_node_reserved_features(int nid);
  */
 void private_node_report_meminfo(struct seq_file *m);
 
+/**
+ * private_node_report_node_meminfo - the lines of nodeX/meminfo
+ * @buf: the page of sysfs
+ * @len: how much of it is in use
+ * @nid: the node; only a private one has such lines
+ *
+ * Context: Process.
+ * Return: how many bytes were added.
+ */
+int private_node_report_node_meminfo(char *buf, int len, int nid);
+
 #else /* CONFIG_PRIVATE_NODES */
 
 static __always_inline bool private_nodes_enabled(void)
@@ -449,6 +460,11 @@ static inline unsigned long private_node_reserved_features(int nid)
 
 static inline void private_node_report_meminfo(struct seq_file *m) {}
 
+static inline int private_node_report_node_meminfo(char *buf, int len, int nid)
+{
+	return 0;
+}
+
 #endif /* CONFIG_PRIVATE_NODES */
 
 /**
@@ -468,6 +484,8 @@ static __always_inline bool zone_is_private_node(const struct zone *zone)
  * @folio: the folio
  *
  * Not to be confused with folio_test_private(), which is about folio->private.
+ * A device can have memory in ZONE_DEVICE of a node that is private because of
+ * another device: its pages are not in the page allocator, and not private.
  *
  * Context: Any; the caller holds a reference, or knows by other means that
  * the memory cannot be unplugged.
@@ -475,7 +493,8 @@ static __always_inline bool zone_is_private_node(const struct zone *zone)
  */
 static __always_inline bool folio_is_private_node(const struct folio *folio)
 {
-	return private_nodes_enabled() && node_is_private(folio_nid(folio));
+	return private_nodes_enabled() && node_is_private(folio_nid(folio)) &&
+	       !folio_is_zone_device(folio);
 }
 
 #endif /* _LINUX_PRIVATE_NODE_H */

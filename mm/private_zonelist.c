@@ -296,7 +296,7 @@ static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
 /* How often lists may have been rewritten under a request before it fails */
 #define PRIVATE_TRIES	8
 
-/* One walk of the list; @open is left with the nodes that were open to it. */
+/* One walk of the list; @open is for the nodes that are open, may be @nodemask. */
 static struct page *private_alloc_confined(gfp_t gfp, unsigned int order, int nid,
 					   const nodemask_t *nodemask,
 					   unsigned int alloc_flags,
@@ -403,13 +403,16 @@ struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 	if (page || !may_collect)
 		return page;
 
+	nodes_andnot(open, *nodemask, node_states[N_MEMORY]);
 	private_drain_lists(&open);
 	page = private_alloc_confined(may_reclaim ? gfp | __GFP_NOWARN : gfp,
-				      order, nid, nodemask,
+				      order, nid, &open,
 				      alloc_flags | ALLOC_COLLECTED, &open);
 	if (page || !may_reclaim)
 		return page;
 
+	if (!private_open_nodes(&open, gfp, nodemask))
+		return NULL;
 	nodes_and(open, open, node_states[N_MEMORY]);
 	if (nodes_empty(open))
 		return NULL;

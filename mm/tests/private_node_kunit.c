@@ -2143,7 +2143,8 @@ static void pages_of_a_rewritten_list_go_back(struct kunit *test)
 	rewrite_list(test, nid);
 	/* Each page is a wrong one: it says so, and gives up. */
 	kunit_warning_suppress(test) {
-		KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, nid, NULL), NUMA_NO_NODE);
+		KUNIT_EXPECT_EQ(test, nid_of_request(GFP_NOWAIT | __GFP_NOWARN | __GFP_PRIVATE,
+						     nid, NULL), NUMA_NO_NODE);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
@@ -2747,7 +2748,8 @@ static void expect_refused(struct kunit *test, struct zone *zone)
 {
 	static const gfp_t flags[] = {
 		GFP_TRY, GFP_TRY | __GFP_NORETRY, GFP_TRY | __GFP_MEMALLOC,
-		__GFP_HIGH | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN, GFP_KERNEL | __GFP_NOWARN,
+		__GFP_HIGH | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN,
+		GFP_KERNEL | __GFP_NOWARN,
 	};
 	const int nid = zone_to_nid(zone);
 	struct page *page, *bulk[4] = {};

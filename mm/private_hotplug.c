@@ -212,8 +212,11 @@ static int private_node_notify(struct notifier_block *self,
 	const int nid = ((struct node_notify *)arg)->nid;
 	struct private_node *pn;
 
-	if (!node_is_private(nid))
+	if (!node_is_private(nid)) {
+		if (action == NODE_ADDING_FIRST_MEMORY)
+			private_node_note_ordinary(nid);
 		return NOTIFY_OK;
+	}
 
 	switch (action) {
 	case NODE_ADDED_FIRST_MEMORY:

@@ -25,7 +25,6 @@
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
-#include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/topology.h>
@@ -49,6 +48,12 @@ static nodemask_t private_feature_masks[const_ilog2(PRIVATE_NODE_FEATURES) + 1] 
 /* What boot decided: the reserved nodes and, as above, their features */
 static nodemask_t private_reserved_mask __ro_after_init;
 static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_masks)] __ro_after_init;
+
+/*
+ * The nodes that had ordinary memory at some time since boot. Bits are set under
+ * device_hotplug_lock, before the memory is in any list, and never cleared.
+ */
+static nodemask_t private_once_ordinary __read_mostly;
 
 /* All reserved and claimed nodes; protected by device_hotplug_lock */
 static LIST_HEAD(private_nodes);
@@ -178,6 +183,16 @@ struct private_node *private_node_find(int nid)
 	return NULL;
 }
 
+void private_node_note_ordinary(int nid)
+{
+	node_set(nid, private_once_ordinary);
+}
+
+bool __private_zone_keeps_no_lists(const struct zone *zone)
+{
+	return node_isset(zone_to_nid(zone), private_once_ordinary);
+}
+
 bool private_node_has_owner(const struct private_node *pn)
 {
 	return pn->name[0];
@@ -185,8 +200,7 @@ bool private_node_has_owner(const struct private_node *pn)
 
 /* Returns the object of a node that nobody else has, or an ERR_PTR(). */
 static struct private_node *
-private_node_claim_locked(int nid, const struct private_node_desc *desc,
-			  bool *was_ordinary)
+private_node_claim_locked(int nid, const struct private_node_desc *desc)
 {
 	struct private_node *pn = private_node_find(nid), *new = NULL;
 
@@ -226,8 +240,7 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc,
 
 	if (new)
 		list_add_tail(&new->list, &private_nodes);
-	*was_ordinary = !node_is_private(nid);
-	if (*was_ordinary) {
+	if (!node_is_private(nid)) {
 		static_branch_enable(&private_nodes_key);
 		node_set(nid, private_nodes_mask);
 	}
@@ -236,24 +249,10 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc,
 	return pn;
 }
 
-/*
- * A task that was preempted in the page allocator while the node was ordinary
- * can still hold a pointer to one of its zones, taken from a zonelist that had
- * it then. It has let go when it has scheduled voluntarily: where the allocator
- * sleeps and goes on with such a pointer, it looks again. The node has no
- * memory before its owner has the handle, hence it is early enough to wait
- * here.
- */
-static void private_node_forgotten(void)
-{
-	synchronize_rcu_tasks();
-}
-
 struct private_node *private_node_claim(int nid,
 					const struct private_node_desc *desc)
 {
 	struct private_node *pn;
-	bool was_ordinary = false;
 
 	if (nid < 0 || nid >= MAX_NUMNODES || !node_possible(nid) ||
 	    !private_desc_valid(desc))
@@ -261,11 +260,9 @@ struct private_node *private_node_claim(int nid,
 
 	if (lock_device_hotplug_killable())
 		return ERR_PTR(-EINTR);
-	pn = private_node_claim_locked(nid, desc, &was_ordinary);
+	pn = private_node_claim_locked(nid, desc);
 	unlock_device_hotplug();
 
-	if (was_ordinary)
-		private_node_forgotten();
 	return pn;
 }
 EXPORT_SYMBOL_GPL(private_node_claim);
@@ -286,7 +283,6 @@ struct private_node *private_node_claim_reserved(u64 hint,
 {
 	struct private_node *pn, *best = NULL;
 	int rank, best_rank = 0;
-	bool was_ordinary;
 
 	if (!private_desc_valid(desc))
 		return ERR_PTR(-EINVAL);
@@ -301,7 +297,7 @@ struct private_node *private_node_claim_reserved(u64 hint,
 		}
 	}
 	if (best)
-		pn = private_node_claim_locked(best->nid, desc, &was_ordinary);
+		pn = private_node_claim_locked(best->nid, desc);
 	else
 		pn = ERR_PTR(-ENOSPC);
 	unlock_device_hotplug();
@@ -356,7 +352,8 @@ int private_node_set_features(struct private_node *pn, unsigned long features,
 	if (!private_features_valid(features) || adistance <= 0)
 		return -EINVAL;
 
-	lock_device_hotplug();
+	if (lock_device_hotplug_killable())
+		return -EINTR;
 	if (private_node_has_memory(pn->nid)) {
 		ret = -EBUSY;
 	} else {
@@ -415,6 +412,9 @@ static int __init private_nodes_init(void)
 {
 	struct private_node *pn;
 	int nid;
+
+	/* Of what comes later, private_node_notify() hears. */
+	private_once_ordinary = node_states[N_MEMORY];
 
 	for_each_node_mask(nid, private_nodes_mask) {
 		if (!node_possible(nid) || node_state(nid, N_MEMORY) ||

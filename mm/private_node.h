@@ -55,15 +55,18 @@ struct private_node {
 struct private_node *private_node_find(int nid);
 bool private_node_has_owner(const struct private_node *pn);
 bool private_node_has_memory(int nid);
+void private_node_note_ordinary(int nid);
+
+/* mm/private_node.c */
+bool __private_zone_keeps_no_lists(const struct zone *zone);
 
 /* mm/private_zonelist.c */
 int private_zonelists_alloc(void);
 void __private_zonelists_build(pg_data_t *pgdat);
-gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
-			    unsigned int alloc_flags);
-nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask);
+gfp_t __private_confine(gfp_t gfp, int nid, nodemask_t **nodemask);
 void private_node_close(int nid, bool closed);
 bool private_zone_closed(const struct zone *zone);
+bool __private_zone_refuses(const struct zone *zone, unsigned int alloc_flags);
 bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 			  const nodemask_t *nodemask);
 struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
@@ -90,25 +93,142 @@ static inline void private_zonelists_build(pg_data_t *pgdat)
  * @gfp: the flags of the request
  * @nid: the node it prefers
  * @nodemask: the nodes it may use, or a pointer to NULL; may be replaced
- * @alloc_flags: ALLOC_* flags, of which ALLOC_NOLOCK matters
  *
  * A request that goes on with __GFP_PRIVATE has a nodemask: the one of its
- * caller, or just @nid, then together with __GFP_THISNODE. A request that
- * names no private node is an ordinary one and loses the key. Doing it twice
- * is doing it once.
+ * caller, or just @nid, then together with __GFP_THISNODE. That has no node in
+ * it if @nid is not private. Doing it twice is doing it once.
  *
  * Context: Any.
- * Return: the flags to go on with; @gfp if it has no key.
+ * Return: the flags to go on with. Those of an ordinary request if @gfp has no
+ * key, or __GFP_NOFAIL with it, which is a bug.
  */
 static __always_inline gfp_t private_confine(gfp_t gfp, int nid,
-					     nodemask_t **nodemask,
-					     unsigned int alloc_flags)
+					     nodemask_t **nodemask)
 {
-	if (unlikely(gfp & __GFP_PRIVATE)) {
-		gfp = __private_confine_gfp(gfp, nid, *nodemask, alloc_flags);
-		*nodemask = __private_confine_nodes(gfp, nid, *nodemask);
-	}
+	if (unlikely(gfp & __GFP_PRIVATE))
+		return __private_confine(gfp, nid, nodemask);
 	return gfp;
+}
+
+/**
+ * private_zone_refuses - must this request not take pages from this zone?
+ * @zone: the zone
+ * @alloc_flags: flags of the request
+ *
+ * No list leads a request without the key to a zone of a private node, but it
+ * can have a pointer to the zone from when the node was ordinary. It was
+ * preempted, or slept in reclaim or compaction, while all memory of the node
+ * went, the node was claimed, and memory came. As nothing knows of such a
+ * request, each place where pages leave the buddy allocator looks again, under
+ * zone->lock. The decision is older than the first page that the zone got as a
+ * private one, which was put there under the lock, too: whoever can see a page
+ * sees the decision.
+ *
+ * These places are:
+ *
+ * - rmqueue_bulk(), which fills the lists of CPUs. It asks here.
+ * - rmqueue_buddy(), after which rmqueue() asks here. Who holds a page can do so
+ *   without the lock; then it goes back.
+ * - A list of a CPU has pages that somebody freed, and nothing looks when they
+ *   are taken. So a private zone whose node was ordinary before keeps none, see
+ *   private_zone_keeps_no_lists(). The lists of others are safe, as there can
+ *   be no such pointer: none was ever in a list.
+ * - task_capc(), by which direct compaction captures a page that is freed.
+ * - alloc_contig_range(), which isolates its range first. While it is isolated
+ *   it cannot go offline; then it is looked at, see private_range_allowed().
+ * - __isolate_free_page() for compaction, which puts the pages back into the
+ *   zone they are from, and for page reporting, which skips private zones.
+ *
+ * Page allocation in bulk takes pages from lists of CPUs, and fills them, as
+ * others do. node_reclaim(), kswapd and kcompactd take no pages. What slept in
+ * reclaim with such a pointer may finish the pass that it is in, over LRU lists
+ * that have pages of the owner by then; it does not get them.
+ *
+ * The other way round, a request with the key that finds the node ordinary, or
+ * with another owner, had named it; its page is looked at, too, see
+ * private_alloc_frozen().
+ *
+ * Context: Under zone->lock, or with a page of the zone in hand.
+ * Return: true if it gets nothing.
+ */
+static inline bool private_zone_refuses(const struct zone *zone,
+					unsigned int alloc_flags)
+{
+	/* Out of line, which is all that the fast path of others has of it. */
+	return private_nodes_enabled() &&
+	       __private_zone_refuses(zone, alloc_flags);
+}
+
+/**
+ * private_zone_keeps_no_lists - must no page be left on the lists of CPUs?
+ * @zone: the zone
+ *
+ * The zone is private, and its node had ordinary memory at some time since
+ * boot: see private_zone_refuses(). Its lists are as small as those of the
+ * boot, which never have a page when their lock is free.
+ *
+ * Context: Any. Stable while the node has memory.
+ * Return: true if so.
+ */
+static inline bool private_zone_keeps_no_lists(const struct zone *zone)
+{
+	return zone_is_private_node(zone) && __private_zone_keeps_no_lists(zone);
+}
+
+/**
+ * private_page_allowed - may this request keep the page that it got?
+ * @page: the page
+ * @gfp: the flags of the request, confined
+ * @nodemask: its nodes
+ *
+ * Context: Any; the caller has the page.
+ * Return: true if so. Always for a request without the key.
+ */
+static inline bool private_page_allowed(const struct page *page, gfp_t gfp,
+					const nodemask_t *nodemask)
+{
+	return !(gfp & __GFP_PRIVATE) ||
+	       private_zone_allowed(page_zone(page), gfp, nodemask);
+}
+
+/**
+ * private_range_allowed - may this request have the range that it isolated?
+ * @page: the first page of it
+ * @zone: its zone as it was before
+ * @gfp: the flags of the request
+ *
+ * Isolated memory is not free for private_node_remove_idle_memory(), which is
+ * why a closed node is none to take a range of.
+ *
+ * Context: Process; the range is isolated, and so it stays online.
+ * Return: true if so.
+ */
+static inline bool private_range_allowed(const struct page *page,
+					 const struct zone *zone, gfp_t gfp)
+{
+	if (page_zone(page) != zone)
+		return false;
+	return !zone_is_private_node(zone) ||
+	       ((gfp & __GFP_PRIVATE) && !private_zone_closed(zone));
+}
+
+/**
+ * private_migration_gfp - flags to allocate the target of a migration with
+ * @gfp: as the one who migrates wants it
+ * @add: what the kind of folio adds
+ *
+ * A request with the key and without __GFP_HARDWALL is one of an owner in the
+ * kernel, whom cpusets do not bind. It does not become one of a user because a
+ * folio is large.
+ *
+ * Context: Any.
+ * Return: both.
+ */
+static inline gfp_t private_migration_gfp(gfp_t gfp, gfp_t add)
+{
+	if ((gfp & __GFP_PRIVATE) && !(gfp & __GFP_HARDWALL))
+		add &= ~__GFP_HARDWALL;
+	return gfp | add;
 }
 
 /* mm/private_hotplug.c */
@@ -240,8 +360,8 @@ static inline unsigned long private_low_wmark_pages(void)
 static inline void private_zonelists_build(pg_data_t *pgdat) {}
 
 /* A macro, as to take the address of the nodemask changes the caller's code. */
-#define private_confine(gfp, nid, nodemask, alloc_flags)	(gfp)
-#define private_unconfined(gfp, alloc_flags)			false
+#define private_confine(gfp, nid, nodemask)		(gfp)
+#define private_unconfined(gfp, alloc_flags)		false
 
 static inline struct page *private_alloc_frozen(gfp_t gfp, unsigned int order,
 						int nid, nodemask_t *nodemask,
@@ -250,15 +370,32 @@ static inline struct page *private_alloc_frozen(gfp_t gfp, unsigned int order,
 	return NULL;
 }
 
-static inline bool private_zone_closed(const struct zone *zone)
+static inline bool private_zone_refuses(const struct zone *zone,
+					unsigned int alloc_flags)
 {
 	return false;
 }
 
-static inline bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
+static inline bool private_zone_keeps_no_lists(const struct zone *zone)
+{
+	return false;
+}
+
+static inline bool private_page_allowed(const struct page *page, gfp_t gfp,
 					const nodemask_t *nodemask)
 {
 	return true;
+}
+
+static inline bool private_range_allowed(const struct page *page,
+					 const struct zone *zone, gfp_t gfp)
+{
+	return true;
+}
+
+static inline gfp_t private_migration_gfp(gfp_t gfp, gfp_t add)
+{
+	return gfp | add;
 }
 
 static inline int private_node_check_add(int nid)

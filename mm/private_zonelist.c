@@ -33,6 +33,7 @@
 #include <linux/nodemask.h>
 #include <linux/preempt.h>
 #include <linux/private_node.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
 
@@ -58,6 +59,9 @@ struct private_zonelists {
  * release semantics, read by private_zonelists_get() with acquire semantics.
  */
 static struct private_zonelists *private_zonelists __read_mostly;
+
+/* What a request names that prefers an ordinary node; nobody writes to it */
+static nodemask_t private_no_nodes;
 
 static struct private_zonelists *private_zonelists_get(void)
 {
@@ -206,43 +210,27 @@ struct zonelist *private_node_zonelist(int nid, gfp_t flags)
 						      PRIVATE_FALLBACK];
 }
 
-static bool private_named(int nid, const nodemask_t *nodemask)
-{
-	return nodemask ? nodes_intersects(*nodemask, private_nodes_mask) :
-			  node_is_private(nid);
-}
-
-gfp_t __private_confine_gfp(gfp_t gfp, int nid, const nodemask_t *nodemask,
-			    unsigned int alloc_flags)
-{
-	const gfp_t ordinary = gfp & ~__GFP_PRIVATE;
-
-	if ((alloc_flags & ALLOC_NOLOCK) || !private_named(nid, nodemask))
-		return ordinary;
-
-	/* It would loop for ever: nobody makes memory of an owner free. */
-	if (WARN_ON_ONCE(gfp & __GFP_NOFAIL))
-		return ordinary;
-
-	return nodemask ? gfp : gfp | __GFP_THISNODE;
-}
-
-nodemask_t *__private_confine_nodes(gfp_t gfp, int nid, nodemask_t *nodemask)
+gfp_t __private_confine(gfp_t gfp, int nid, nodemask_t **nodemask)
 {
 	struct private_zonelists *zl = private_zonelists_get();
 
-	if (!(gfp & __GFP_PRIVATE)) {
-		/* Ordinary after all. With no ordinary node it could but fail. */
-		if (nodemask && (gfp & __GFP_NOFAIL) &&
-		    private_named(nid, nodemask))
-			return NULL;
-		return nodemask;
+	/*
+	 * Nobody makes memory of an owner free: it would wait for ever. As
+	 * nobody looks whether it failed, it gets what there is.
+	 */
+	if (WARN_ON_ONCE(gfp & __GFP_NOFAIL)) {
+		if (*nodemask &&
+		    !nodes_intersects(**nodemask, node_states[N_MEMORY]))
+			*nodemask = NULL;
+		return gfp & ~(__GFP_PRIVATE | __GFP_THISNODE);
 	}
 
-	if (nodemask)
-		return nodemask;
-	/* No node of the mask has memory if there are no lists. */
-	return zl ? &zl[nid].self : &private_nodes_mask;
+	if (*nodemask)
+		return gfp;
+	/* As long as there are no lists, no private node has memory. */
+	*nodemask = zl && node_is_private(nid) ? &zl[nid].self :
+						 &private_no_nodes;
+	return gfp | __GFP_THISNODE;
 }
 
 /*
@@ -271,11 +259,14 @@ bool private_zone_closed(const struct zone *zone)
 	return node_isset(zone_to_nid(zone), private_closed_nodes);
 }
 
+bool __private_zone_refuses(const struct zone *zone, unsigned int alloc_flags)
+{
+	return zone_is_private_node(zone) && !(alloc_flags & ALLOC_CONFINED);
+}
+
 bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 			  const nodemask_t *nodemask)
 {
-	KUNIT_STATIC_STUB_REDIRECT(private_zone_allowed, zone, gfp, nodemask);
-
 	return zone_idx(zone) <= gfp_zone(gfp) &&
 	       node_isset(zone_to_nid(zone), *nodemask) &&
 	       !private_zone_closed(zone);
@@ -290,15 +281,74 @@ bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
 			       const nodemask_t *nodemask)
 {
+	int nid;
+
 	nodes_andnot(*open, *nodemask, private_closed_nodes);
 	if (cpusets_enabled() && (gfp & __GFP_HARDWALL) && !in_interrupt()) {
-		nodemask_t refused;
-
-		nodes_andnot(refused, private_nodes_mask,
-			     cpuset_current_mems_allowed);
-		nodes_andnot(*open, *open, refused);
+		for_each_node_mask(nid, private_nodes_mask) {
+			if (!node_isset(nid, cpuset_current_mems_allowed))
+				node_clear(nid, *open);
+		}
 	}
 	return !nodes_empty(*open);
+}
+
+/* How often lists may have been rewritten under a request before it fails */
+#define PRIVATE_TRIES	8
+
+/* One walk of the list; @open is for the nodes that are open, may be @nodemask. */
+static struct page *private_alloc_confined(gfp_t gfp, unsigned int order, int nid,
+					   const nodemask_t *nodemask,
+					   unsigned int alloc_flags,
+					   nodemask_t *open)
+{
+	unsigned int tries = 0;
+	struct page *page;
+
+	while (private_open_nodes(open, gfp, nodemask)) {
+		page = __alloc_frozen_pages_noprof(gfp, order, nid, open,
+						   alloc_flags | ALLOC_CONFINED);
+		if (!page || private_zone_allowed(page_zone(page), gfp, open))
+			return page;
+		free_frozen_pages(page, order);
+		if (WARN_ON_ONCE(++tries == PRIVATE_TRIES))
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * Give the buddy allocator what CPUs keep of private zones of these nodes. A list
+ * can grow to an eighth of its zone.
+ */
+static void private_drain_lists(const nodemask_t *nodemask)
+{
+	struct zone *zone;
+
+	for_each_populated_zone(zone) {
+		if (zone_is_private_node(zone) &&
+		    node_isset(zone_to_nid(zone), *nodemask))
+			drain_all_pages(zone);
+	}
+}
+
+/* Ordinary nodes are reclaimed, but nobody is killed for a request that may fail. */
+static struct page *private_alloc_ordinary(gfp_t gfp, unsigned int order, int nid,
+					   nodemask_t *nodemask,
+					   unsigned int alloc_flags)
+{
+	struct page *page;
+
+	gfp &= ~__GFP_PRIVATE;
+	if (!(gfp & __GFP_NORETRY))
+		gfp |= __GFP_RETRY_MAYFAIL;
+	page = __alloc_frozen_pages_noprof(gfp, order, nid, nodemask, alloc_flags);
+	/* It may have forgotten about its nodemask for the sake of the system. */
+	if (page && !private_zone_allowed(page_zone(page), gfp, nodemask)) {
+		free_frozen_pages(page, order);
+		page = NULL;
+	}
+	return page;
 }
 
 /**
@@ -313,29 +363,58 @@ static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
  * reads it again to use it. In between, memory that comes or goes can have put
  * another zone there. Ordinary requests can live with a page of that. Here it
  * could be another owner's, so it is given back, and the lists are walked as
- * they are now.
+ * they are now. Each such round takes a change of the memory of some node in
+ * the few instructions between the two, hence more than a few in a row are a
+ * fault of the kernel: it is reported, and the request fails.
  *
- * Context: As __alloc_frozen_pages_noprof().
- * Return: a page of a node that was named, or NULL. Ordinary memory if no
- * private node was named.
+ * Nothing is reclaimed or compacted for the key. But what is free can be out of
+ * reach, on lists of other CPUs or reserved for atomic requests, where others
+ * get at it by reclaim. A request that may sleep collects it once. If it has
+ * named ordinary nodes, too, those are reclaimed then, by a request without the
+ * key; the OOM killer is not called.
+ *
+ * Context: As __alloc_frozen_pages_noprof(); gets nothing with ALLOC_NOLOCK.
+ * Return: a page of a node that was named, or NULL. Ordinary memory of any node
+ * for a request with __GFP_NOFAIL, which is a bug.
  */
 struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 				  nodemask_t *nodemask, unsigned int alloc_flags)
 {
+	bool may_collect, may_reclaim;
 	struct page *page;
 	nodemask_t open;
 
-	gfp = private_confine(gfp, nid, &nodemask, alloc_flags);
+	if (alloc_flags & ALLOC_NOLOCK)
+		return NULL;
+
+	gfp = private_confine(gfp, nid, &nodemask);
 	if (!(gfp & __GFP_PRIVATE))
 		return __alloc_frozen_pages_noprof(gfp, order, nid, nodemask,
 						   alloc_flags);
 
-	while (private_open_nodes(&open, gfp, nodemask)) {
-		page = __alloc_frozen_pages_noprof(gfp, order, nid, &open,
-						   alloc_flags | ALLOC_CONFINED);
-		if (!page || private_zone_allowed(page_zone(page), gfp, &open))
-			return page;
-		free_frozen_pages(page, order);
-	}
-	return NULL;
+	may_collect = gfpflags_allow_blocking(gfp) &&
+		      !(current->flags & PF_MEMALLOC);
+	may_reclaim = may_collect &&
+		      nodes_intersects(*nodemask, node_states[N_MEMORY]);
+
+	/* Only the last try says that it failed. */
+	page = private_alloc_confined(may_collect ? gfp | __GFP_NOWARN : gfp,
+				      order, nid, nodemask, alloc_flags, &open);
+	if (page || !may_collect)
+		return page;
+
+	nodes_andnot(open, *nodemask, node_states[N_MEMORY]);
+	private_drain_lists(&open);
+	page = private_alloc_confined(may_reclaim ? gfp | __GFP_NOWARN : gfp,
+				      order, nid, &open,
+				      alloc_flags | ALLOC_COLLECTED, &open);
+	if (page || !may_reclaim)
+		return page;
+
+	if (!private_open_nodes(&open, gfp, nodemask))
+		return NULL;
+	nodes_and(open, open, node_states[N_MEMORY]);
+	if (nodes_empty(open))
+		return NULL;
+	return private_alloc_ordinary(gfp, order, nid, &open, alloc_flags);
 }

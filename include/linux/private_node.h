@@ -185,7 +185,8 @@ void __init private_node_unreserve_all(void);
  * Until private_node_release(), memory of @nid is private, and only the owner
  * can add some.
  *
- * Context: Process, may sleep. Takes device_hotplug_lock.
+ * Context: Process, may sleep. Takes device_hotplug_lock; waits for nothing
+ * else, and for that no longer than until a fatal signal.
  * Return: a handle, or an ERR_PTR():
  * * -EINVAL: @nid is not possible; @desc has no name or a bad one, a feature
  *   that is not known, DEMOTION without RECLAIM, or an adistance below 1
@@ -194,6 +195,7 @@ void __init private_node_unreserve_all(void);
  * * -EINTR: a fatal signal came while memory hotplug was waited for
  * * -ENODEV: the module of @desc is going away
  * * -ENOMEM: no memory for the handle
+ * * -EINTR: a fatal signal came first
  * * -EOPNOTSUPP: the kernel is built without private nodes
  */
 struct private_node *private_node_claim(int nid,
@@ -243,8 +245,9 @@ int private_node_nid(const struct private_node *pn);
  * @adistance: as in &struct private_node_desc
  *
  * Context: Process, may sleep. Takes device_hotplug_lock.
- * Return: 0, or -EINVAL: a value is bad; -EBUSY: the node has memory.
- * Nothing has changed then. -EOPNOTSUPP without private nodes.
+ * Return: 0, or -EINVAL: a value is bad; -EBUSY: the node has memory; -EINTR:
+ * a fatal signal came first. Nothing has changed then. -EOPNOTSUPP without
+ * private nodes.
  */
 int private_node_set_features(struct private_node *pn, unsigned long features,
 			      int adistance);

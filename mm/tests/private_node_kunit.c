@@ -17,9 +17,12 @@
 
 #include <kunit/static_stub.h>
 #include <kunit/test.h>
+#include <linux/cpu.h>
 #include <linux/cpuset.h>
 #include <linux/delay.h>
 #include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/fs_context.h>
 #include <linux/hugetlb.h>
 #include <linux/ioport.h>
 #include <linux/irq_work.h>
@@ -27,17 +30,22 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mempolicy.h>
+#include <linux/migrate.h>
 #include <linux/module.h>
+#include <linux/mount.h>
 #include <linux/node.h>
 #include <linux/notifier.h>
 #include <linux/numa.h>
 #include <linux/page-isolation.h>
+#include <linux/pagemap.h>
 #include <linux/page_reporting.h>
 #include <linux/page_frag_cache.h>
 #include <linux/prandom.h>
 #include <linux/private_node.h>
+#include <linux/pseudo_fs.h>
 #include <linux/random.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/task_stack.h>
 #include <linux/slab.h>
 #include <linux/suspend.h>
@@ -499,6 +507,9 @@ static void memory_comes_and_goes(struct kunit *test)
 				NR_BLOCKS * pages);
 		KUNIT_EXPECT_EQ(test, private_total_pages(), total + NR_BLOCKS * pages);
 		KUNIT_EXPECT_NULL(test, NODE_DATA(a->nid)->kswapd);
+#ifdef CONFIG_COMPACTION
+		KUNIT_EXPECT_NULL(test, NODE_DATA(a->nid)->kcompactd);
+#endif
 		KUNIT_EXPECT_EQ(test, private_node_release(a->pn), -EBUSY);
 		KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
 
@@ -1129,6 +1140,22 @@ static void no_ordinary_list_has_a_private_zone(struct kunit *test)
 	}
 }
 
+/* Nearest first, and of equals the ones after @nid first, as in other lists */
+static void expect_by_distance(struct kunit *test, int nid)
+{
+	int node, distance, last = 0;
+	struct zoneref *z;
+	struct zone *zone;
+
+	for_each_zone_zonelist(zone, z, node_zonelist(nid, GFP_KEY), MAX_NR_ZONES - 1) {
+		node = zone_to_nid(zone);
+		distance = node == nid ? 0 : 2 * node_distance(nid, node) + (node < nid);
+		KUNIT_EXPECT_GE_MSG(test, distance, last, "node %d in the list of node %d",
+				    node, nid);
+		last = distance;
+	}
+}
+
 static void private_lists_are_complete(struct kunit *test)
 {
 	struct fixture *f = test->priv;
@@ -1137,6 +1164,7 @@ static void private_lists_are_complete(struct kunit *test)
 
 	plug_all(test);
 	for_each_node(nid) {
+		expect_by_distance(test, nid);
 		/* Two zones of the first owner and one of the second */
 		KUNIT_EXPECT_EQ_MSG(test, count_private(node_zonelist(nid, GFP_KEY), &total),
 				    3, "node %d", nid);
@@ -1484,21 +1512,16 @@ static bool granted_rightly(const struct entry *e, const struct request *r, int 
 {
 	const nodemask_t *nodemask = e->takes_nodemask ? r->nodemask : NULL;
 
-	if (!node_is_private(nid))
-		/* Never in place of private memory that was asked for */
-		return !(e->takes_gfp && r->gfp & __GFP_PRIVATE) ||
-		       r->gfp & __GFP_NOFAIL ||
-		       (nodemask ? node_isset(nid, *nodemask) ||
-				   !nodes_intersects(*nodemask, private_nodes_mask) :
-				   !e->takes_nid || !node_is_private(r->nid));
-
+	/* With __GFP_NOFAIL the key is a bug, and nothing that opens anything. */
 	if (!e->takes_gfp || !(r->gfp & __GFP_PRIVATE) || r->gfp & __GFP_NOFAIL)
-		return false;
+		return !node_is_private(nid);
+
+	/* What was named, and nothing else: neither another's memory nor ordinary one */
 	if (nodemask && !node_isset(nid, *nodemask))
 		return false;
-	if (!nodemask || r->gfp & __GFP_THISNODE)
-		return e->takes_nid && nid == r->nid;
-	return true;
+	if (nodemask && !(r->gfp & __GFP_THISNODE))
+		return true;
+	return e->takes_nid && nid == r->nid && (nodemask || node_is_private(nid));
 }
 
 /* Allocate, look, free. Returns whether there was something to look at. */
@@ -1572,6 +1595,7 @@ static const gfp_t gfps[] = {
 	GFP_HIGHUSER_MOVABLE | __GFP_THISNODE,
 	GFP_KERNEL | __GFP_THISNODE,
 	GFP_KERNEL | __GFP_NOFAIL,
+	GFP_KERNEL | __GFP_NOFAIL | __GFP_THISNODE,
 	GFP_KERNEL | __GFP_MEMALLOC,
 	GFP_ATOMIC | __GFP_NOMEMALLOC,
 	GFP_HIGHUSER_MOVABLE | __GFP_WRITE,
@@ -1582,16 +1606,16 @@ static const gfp_t gfps[] = {
  * An ordinary request that must not fail and may use only private nodes waits
  * for ever, as it does on nodes without memory.
  */
-static bool hopeless(struct fixture *f, const struct request *r)
+static bool hopeless(const struct request *r)
 {
-	nodemask_t all = node_states[N_MEMORY];
+	nodemask_t left = node_states[N_MEMORY];
 
-	if (!(r->gfp & __GFP_NOFAIL) || (r->gfp & __GFP_THISNODE))
-		return r->gfp & __GFP_NOFAIL;
-	if (!r->nodemask || nodes_intersects(*r->nodemask, all))
+	/* With the key it is a bug of the caller, and may not wait. */
+	if (!(r->gfp & __GFP_NOFAIL) || r->gfp & __GFP_PRIVATE)
 		return false;
-	/* The key turns it into an ordinary one without nodemask. */
-	return !(r->gfp & __GFP_PRIVATE) || !nodes_intersects(*r->nodemask, private_nodes_mask);
+	if (r->nodemask)
+		nodes_and(left, left, *r->nodemask);
+	return r->gfp & __GFP_THISNODE ? !node_isset(r->nid, left) : nodes_empty(left);
 }
 
 enum { IN_TASK, IN_MEMALLOC, IN_NOFS, IN_PIN, NR_CONTEXTS };
@@ -1659,7 +1683,7 @@ static unsigned int check_all(struct kunit *test, const struct entry *e, gfp_t k
 
 					if (m && !e->takes_nodemask)
 						break;
-					if (hopeless(f, &r))
+					if (hopeless(&r))
 						continue;
 					/* Such a request may not be made there at all. */
 					if (c == IN_MEMALLOC && r.gfp & __GFP_NOFAIL)
@@ -1784,23 +1808,36 @@ static void kmalloc_ignores_the_key(struct kunit *test)
 	kfree(ptr);
 }
 
+/* Nor does it wait for ever, with whatever it can be combined. */
 static void nofail_with_the_key_is_ordinary(struct kunit *test)
 {
+	static const gfp_t more[] = { 0, __GFP_THISNODE, __GFP_HARDWALL };
 	struct fixture *f = test->priv;
+	nodemask_t mask, *nodemask;
 	struct page *page;
-	nodemask_t mask;
+	int i, m, n;
 
 	plug_all(test);
-	mask = nodemask_of_node(f->owners[0].nid);
 	kunit_warning_suppress(test) {
-		page = __alloc_pages(GFP_KERNEL | __GFP_NOFAIL | __GFP_PRIVATE, 0,
-				     f->owners[0].nid, &mask, ALLOC_DEFAULT);
-		KUNIT_EXPECT_NOT_NULL(test, page);
-		if (page)
-			KUNIT_EXPECT_FALSE(test, node_is_private(page_to_nid(page)));
+		for (i = 0; i < ARRAY_SIZE(more); i++) {
+			for (m = 0; m < NR_MASKS; m++) {
+				for (n = 0; n < 2; n++) {
+					nodemask = make_mask(f, m, &mask);
+					page = __alloc_pages(GFP_KERNEL | __GFP_NOFAIL |
+							     __GFP_PRIVATE | more[i], 0,
+							     n ? f->ordinary : f->owners[0].nid,
+							     nodemask, ALLOC_DEFAULT);
+					KUNIT_EXPECT_NOT_NULL(test, page);
+					if (!page)
+						continue;
+					KUNIT_EXPECT_FALSE_MSG(test,
+							       node_is_private(page_to_nid(page)),
+							       "case %d %d %d", i, m, n);
+					__free_page(page);
+				}
+			}
+		}
 	}
-	if (page)
-		__free_page(page);
 }
 
 /* What a request becomes before it goes anywhere */
@@ -1811,27 +1848,23 @@ static void requests_are_confined(struct kunit *test)
 	const struct {
 		int nid, mask;
 		gfp_t gfp;
-		unsigned int alloc_flags;
 		bool keeps_key, thisnode;
 		int result;		/* MASK_OWN may stand for the node alone */
 	} cases[] = {
-		/* A nodemask is kept, whatever node is preferred. */
-		{ own, MASK_OWN, GFP_KEY, 0, true, false, MASK_OWN },
-		{ f->ordinary, MASK_OTHER, GFP_KEY, 0, true, false, MASK_OTHER },
-		{ f->ordinary, MASK_MIXED, GFP_KEY, 0, true, false, MASK_MIXED },
-		{ own, MASK_ALL, GFP_KEY, 0, true, false, MASK_ALL },
-		/* Without one it is the node. */
-		{ own, MASK_NULL, GFP_KEY, 0, true, true, MASK_OWN },
-		{ own, MASK_NULL, GFP_KERNEL | __GFP_PRIVATE, 0, true, true, MASK_OWN },
-		/* No private node is named. */
-		{ f->ordinary, MASK_NULL, GFP_KEY, 0, false, false, MASK_NULL },
-		{ own, MASK_ORDINARY, GFP_KEY, 0, false, false, MASK_ORDINARY },
-		{ own, MASK_EMPTY, GFP_KEY, 0, false, false, MASK_EMPTY },
-		/* Not without the key, and not without locks */
-		{ own, MASK_NULL, GFP_TRY, 0, false, false, MASK_NULL },
-		{ own, MASK_OWN, GFP_TRY, 0, false, false, MASK_OWN },
-		{ own, MASK_NULL, GFP_KEY, ALLOC_NOLOCK, false, false, MASK_NULL },
-		{ own, MASK_OWN, GFP_KEY, ALLOC_NOLOCK, false, false, MASK_OWN },
+		/* A nodemask is kept, whatever node is preferred, and has the last word. */
+		{ own, MASK_OWN, GFP_KEY, true, false, MASK_OWN },
+		{ f->ordinary, MASK_OTHER, GFP_KEY, true, false, MASK_OTHER },
+		{ f->ordinary, MASK_MIXED, GFP_KEY, true, false, MASK_MIXED },
+		{ own, MASK_ALL, GFP_KEY, true, false, MASK_ALL },
+		{ own, MASK_ORDINARY, GFP_KEY, true, false, MASK_ORDINARY },
+		{ own, MASK_EMPTY, GFP_KEY, true, false, MASK_EMPTY },
+		/* Without one it is the node, or none if that is not private. */
+		{ own, MASK_NULL, GFP_KEY, true, true, MASK_OWN },
+		{ own, MASK_NULL, GFP_KERNEL | __GFP_PRIVATE, true, true, MASK_OWN },
+		{ f->ordinary, MASK_NULL, GFP_KEY, true, true, MASK_EMPTY },
+		/* Not without the key */
+		{ own, MASK_NULL, GFP_TRY, false, false, MASK_NULL },
+		{ own, MASK_OWN, GFP_TRY, false, false, MASK_OWN },
 	};
 	nodemask_t mask, expected, *nodemask, *expected_mask;
 	gfp_t gfp, expected_gfp;
@@ -1849,8 +1882,7 @@ static void requests_are_confined(struct kunit *test)
 
 		gfp = cases[i].gfp;
 		for (twice = 0; twice < 2; twice++) {
-			gfp = private_confine(gfp, cases[i].nid, &nodemask,
-					      cases[i].alloc_flags);
+			gfp = private_confine(gfp, cases[i].nid, &nodemask);
 			KUNIT_EXPECT_EQ_MSG(test, gfp, expected_gfp, "case %d", i);
 			KUNIT_EXPECT_EQ_MSG(test, !!nodemask, !!expected_mask, "case %d", i);
 			if (nodemask && expected_mask)
@@ -1860,16 +1892,37 @@ static void requests_are_confined(struct kunit *test)
 	}
 }
 
+#ifdef CONFIG_CPUSETS
+static void cpusets_off(void *unused)
+{
+	cpus_read_lock();
+	cpuset_dec();
+	cpus_read_unlock();
+}
+
+/* As if there were a cpuset beside the top one */
+static void cpusets_on(struct kunit *test)
+{
+	cpus_read_lock();
+	cpuset_inc();
+	cpus_read_unlock();
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpusets_off, NULL), 0);
+}
+#else
+static void cpusets_on(struct kunit *test) {}
+#endif
+
 /* ---- Exhaustion ---- */
 
-static unsigned long exhaust(struct list_head *list, int nid, nodemask_t *nodemask)
+static unsigned long exhaust_by(gfp_t gfp, struct list_head *list, int nid,
+				nodemask_t *nodemask)
 {
 	unsigned long nr = 0;
 	struct page *page;
 	int order;
 
 	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
-		while ((page = __alloc_pages(GFP_KEY | __GFP_COMP, order, nid, nodemask,
+		while ((page = __alloc_pages(gfp | __GFP_COMP, order, nid, nodemask,
 					     ALLOC_DEFAULT))) {
 			list_add(&page->lru, list);
 			nr += 1UL << order;
@@ -1877,6 +1930,12 @@ static unsigned long exhaust(struct list_head *list, int nid, nodemask_t *nodema
 		}
 	}
 	return nr;
+}
+
+/* An owner in the kernel does it, whom no cpuset binds. */
+static unsigned long exhaust(struct list_head *list, int nid, nodemask_t *nodemask)
+{
+	return exhaust_by(GFP_KEY & ~__GFP_HARDWALL, list, nid, nodemask);
 }
 
 static unsigned long free_list_of_pages(struct list_head *list, int nid)
@@ -1887,6 +1946,30 @@ static unsigned long free_list_of_pages(struct list_head *list, int nid)
 	list_for_each_entry_safe(page, next, list, lru) {
 		wrong += page_to_nid(page) != nid;
 		__free_pages(page, compound_order(page));
+	}
+	return wrong;
+}
+
+/* Ask for the memory of a node that has none left. How often was another's given? */
+static unsigned long ask_desperately(gfp_t gfp, int nid, nodemask_t *mask,
+				     struct list_head *list)
+{
+	unsigned long wrong = 0;
+	unsigned int flags;
+	struct page *page;
+	int m, c;
+
+	for (c = 0; c < NR_CONTEXTS; c++) {
+		for (m = 0; m < 2; m++) {
+			flags = enter_context(c);
+			page = __alloc_pages(gfp, 0, nid, m ? mask : NULL, ALLOC_DEFAULT);
+			leave_context(c, flags);
+			/* A last page may have been left, never another's. */
+			if (!page)
+				continue;
+			wrong += page_to_nid(page) != nid;
+			list_add(&page->lru, list);
+		}
 	}
 	return wrong;
 }
@@ -1908,7 +1991,7 @@ static void exhaustion_stays_with_the_owner(struct kunit *test)
 	struct page *page;
 	LIST_HEAD(list);
 	LIST_HEAD(more);
-	int i, m, c;
+	int i;
 
 	plug_all(test);
 	mask = nodemask_of_node(a->nid);
@@ -1921,20 +2004,16 @@ static void exhaustion_stays_with_the_owner(struct kunit *test)
 	nr += exhaust(&list, a->nid, &mask);
 	memalloc_noreclaim_restore(flags);
 
-	for (c = 0; c < NR_CONTEXTS; c++) {
-		for (i = 0; i < ARRAY_SIZE(desperate); i++) {
-			for (m = 0; m < 2; m++) {
-				flags = enter_context(c);
-				page = __alloc_pages(desperate[i], 0, a->nid, m ? &mask : NULL,
-						     ALLOC_DEFAULT);
-				leave_context(c, flags);
-				/* A last page may have been left, never another's. */
-				if (!page)
-					continue;
-				wrong += page_to_nid(page) != a->nid;
-				list_add(&page->lru, &list);
-			}
+	/* Once more with cpusets, one of which may have changed for all a request knows */
+	kunit_warning_suppress(test) {
+		for (i = 0; i < 2 * ARRAY_SIZE(desperate); i++) {
+			if (i == ARRAY_SIZE(desperate))
+				cpusets_on(test);
+			wrong += ask_desperately(desperate[i % ARRAY_SIZE(desperate)], a->nid,
+						 &mask, &list);
 		}
+		/* Nor was another's page found, and given back. */
+		KUNIT_EXPECT_EQ(test, KUNIT_SUPPRESSED_WARNING_COUNT(), 0);
 	}
 	KUNIT_EXPECT_EQ_MSG(test, wrong, 0, "pages of another node");
 	KUNIT_EXPECT_EQ(test, zone_free_pages(movable_of(b->nid)), other);
@@ -1942,7 +2021,7 @@ static void exhaustion_stays_with_the_owner(struct kunit *test)
 	/* A nodemask with both goes on to the other, and only there. */
 	both = mask;
 	node_set(b->nid, both);
-	page = __alloc_pages(GFP_KEY, 0, a->nid, &both, ALLOC_DEFAULT);
+	page = __alloc_pages(GFP_KEY & ~__GFP_HARDWALL, 0, a->nid, &both, ALLOC_DEFAULT);
 	KUNIT_EXPECT_NOT_NULL(test, page);
 	if (page) {
 		KUNIT_EXPECT_EQ(test, page_to_nid(page), b->nid);
@@ -1968,8 +2047,9 @@ static void request_in_irq(struct irq_work *work)
 {
 	struct irq_request *r = container_of(work, struct irq_request, work);
 
-	r->with_key = __alloc_pages(GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE, 0, r->nid, NULL,
-				    ALLOC_DEFAULT);
+	/* Whose cpuset would be asked? That of who was interrupted has no say. */
+	r->with_key = __alloc_pages(GFP_ATOMIC | __GFP_HARDWALL | __GFP_NOWARN | __GFP_PRIVATE,
+				    0, r->nid, NULL, ALLOC_DEFAULT);
 	r->without_key = __alloc_pages(GFP_ATOMIC | __GFP_NOWARN | __GFP_THISNODE, 0, r->nid,
 				       NULL, ALLOC_DEFAULT);
 	complete(&r->done);
@@ -1982,6 +2062,7 @@ static void works_in_interrupts(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
 	plug_all(test);
+	cpusets_on(test);
 	r->nid = f->owners[0].nid;
 	init_completion(&r->done);
 	r->work = IRQ_WORK_INIT(request_in_irq);
@@ -1996,26 +2077,6 @@ static void works_in_interrupts(struct kunit *test)
 		__free_page(r->with_key);
 	}
 }
-
-#ifdef CONFIG_CPUSETS
-static void cpusets_off(void *unused)
-{
-	cpus_read_lock();
-	cpuset_dec();
-	cpus_read_unlock();
-}
-
-/* As if there were a cpuset beside the top one */
-static void cpusets_on(struct kunit *test)
-{
-	cpus_read_lock();
-	cpuset_inc();
-	cpus_read_unlock();
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpusets_off, NULL), 0);
-}
-#else
-static void cpusets_on(struct kunit *test) {}
-#endif
 
 /* With a nodemask of both kinds, the nearer is tried first whatever kswapd does. */
 static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
@@ -2036,14 +2097,27 @@ static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, f->ordinary, &mask), f->ordinary);
 }
 
-static int refusals;
-static int closes_nid = NUMA_NO_NODE;
+/* The list of @nid that requests with the key walk, rewritten by the test */
+static struct rewritten {
+	struct zoneref *zoneref, was;
+} rewritten;
 
-static bool refuse(const struct zone *zone, gfp_t gfp, const nodemask_t *nodemask)
+static void write_back(void *unused)
 {
-	if (closes_nid != NUMA_NO_NODE)
-		private_node_close(closes_nid, true);
-	return refusals-- <= 0;
+	*rewritten.zoneref = rewritten.was;
+}
+
+/*
+ * A walk reads an entry twice, and can see two. Here the first look says that
+ * ZONE_MOVABLE is a zone for everybody, as if another had been there then.
+ */
+static void rewrite_list(struct kunit *test, int nid)
+{
+	rewritten.zoneref = node_zonelist(nid, GFP_KEY | __GFP_THISNODE)->_zonerefs;
+	rewritten.was = *rewritten.zoneref;
+	KUNIT_ASSERT_EQ(test, zonelist_zone_idx(rewritten.zoneref), ZONE_MOVABLE);
+	rewritten.zoneref->zone_idx = ZONE_NORMAL;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, write_back, NULL), 0);
 }
 
 /* Zonelists are rewritten while requests walk them: what they find is looked at. */
@@ -2055,28 +2129,34 @@ static void pages_of_a_rewritten_list_go_back(struct kunit *test)
 	int nid;
 
 	plug_all(test);
-	nid = f->owners[0].nid;
+	nid = f->owners[1].nid;
 	own = nodemask_of_node(nid);
 	movable = movable_of(nid);
 	ordinary = &NODE_DATA(f->ordinary)->node_zones[ZONE_NORMAL];
 	KUNIT_EXPECT_TRUE(test, private_zone_allowed(movable, GFP_KEY, &own));
 	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable, GFP_OWNER, &own));
-	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable_of(f->owners[1].nid),
+	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable_of(f->owners[0].nid),
 						      GFP_KEY, &own));
 	KUNIT_EXPECT_FALSE(test, private_zone_allowed(ordinary, GFP_KEY, &own));
 
-	refusals = 3;
-	kunit_activate_static_stub(test, private_zone_allowed, refuse);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, nid, NULL), NUMA_NO_NODE);
+	rewrite_list(test, nid);
+	/* Each page is a wrong one: it says so, and gives up. */
+	kunit_warning_suppress(test) {
+		KUNIT_EXPECT_EQ(test, nid_of_request(GFP_NOWAIT | __GFP_NOWARN | __GFP_PRIVATE,
+						     nid, NULL), NUMA_NO_NODE);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
-	kunit_deactivate_static_stub(test, private_zone_allowed);
-	KUNIT_EXPECT_EQ(test, refusals, -1);
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_EXPECT_NULL(test, alloc_contig_pages(pageblock_nr_pages, GFP_OWNER, nid, NULL));
+#endif
 	expect_all_free(test, nid);
 }
 
-static void open_again(void *unused)
+static void open_again(void *nid)
 {
-	private_node_close(closes_nid, false);
-	closes_nid = NUMA_NO_NODE;
+	private_node_close((long)nid, false);
 }
 
 /* Nor can a page be taken from under private_node_remove_idle_memory(). */
@@ -2091,17 +2171,14 @@ static void closed_nodes_give_nothing(struct kunit *test)
 	own = nodemask_of_node(nid);
 	mixed = own;
 	node_set(f->ordinary, mixed);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, open_again, NULL), 0);
 
-	/* It is closed when the page has been found already. */
-	closes_nid = nid;
-	refusals = 1;
-	kunit_activate_static_stub(test, private_zone_allowed, refuse);
-	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
-	kunit_deactivate_static_stub(test, private_zone_allowed);
-	KUNIT_EXPECT_EQ(test, refusals, 0);
+	KUNIT_EXPECT_TRUE(test, private_zone_allowed(movable_of(nid), GFP_KEY, &own));
+	private_node_close(nid, true);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, open_again, (void *)(long)nid), 0);
+
+	/* Also if the page has been found already */
 	KUNIT_EXPECT_FALSE(test, private_zone_allowed(movable_of(nid), GFP_KEY, &own));
-
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, nid, &own), NUMA_NO_NODE);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, &mixed), f->ordinary);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, f->owners[1].nid, NULL),
@@ -2595,6 +2672,686 @@ static void requests_at_random(struct kunit *test)
 	KUNIT_EXPECT_GT(test, atomic_long_read(&c->keyed), 0);
 }
 
+/* ---- Requests that knew a zone when it was ordinary ---- */
+
+/* Ordinary memory comes to the node, and goes. */
+static void be_ordinary_once(struct kunit *test, const struct owner *o)
+{
+	const unsigned long block = memory_block_size_bytes();
+	enum mmop type = MMOP_ONLINE_MOVABLE;
+	int ret;
+
+	KUNIT_ASSERT_EQ(test, add_memory(o->nid, o->blocks[0].start, block, MHP_NONE), 0);
+	lock_device_hotplug();
+	ret = walk_memory_blocks(o->blocks[0].start, block, &type, online_as);
+	unlock_device_hotplug();
+	KUNIT_EXPECT_GE(test, ret, 0);
+	KUNIT_EXPECT_TRUE(test, node_state(o->nid, N_MEMORY));
+	KUNIT_ASSERT_EQ(test, offline_and_remove_memory(o->blocks[0].start, block), 0);
+}
+
+static unsigned long listed_pages(const struct zone *zone)
+{
+	unsigned long count = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		count += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset, cpu)->count);
+	return count;
+}
+
+/* Leave pages where a CPU keeps them for its next request, if it keeps any */
+static void free_some_pages(struct kunit *test, gfp_t gfp, int nid)
+{
+	struct page *pages[64];
+	int i, order;
+
+	for (order = 0; order <= PAGE_ALLOC_COSTLY_ORDER; order++) {
+		for (i = 0; i < ARRAY_SIZE(pages); i++) {
+			pages[i] = __alloc_pages(gfp, order, nid, NULL, ALLOC_DEFAULT);
+			KUNIT_EXPECT_NOT_NULL(test, pages[i]);
+		}
+		for (i = 0; i < ARRAY_SIZE(pages); i++) {
+			if (!pages[i])
+				continue;
+			/* As those do who cannot take locks */
+			if (i % 2)
+				free_pages_nolock(pages[i], order);
+			else
+				__free_pages(pages[i], order);
+		}
+	}
+}
+
+static void forget_zone(void *zoneref)
+{
+	((struct zoneref *)zoneref)->zone = NULL;
+	((struct zoneref *)zoneref)->zone_idx = 0;
+}
+
+/*
+ * Put @zone into a list of requests without the key that has no other: who
+ * walks it is where a task is that took the pointer when the zone was ordinary.
+ */
+static void know_zone(struct kunit *test, struct zone *zone)
+{
+	struct zoneref *zoneref = node_zonelist(zone_to_nid(zone), __GFP_THISNODE)->_zonerefs;
+
+	KUNIT_ASSERT_NULL(test, zoneref[0].zone);
+	KUNIT_ASSERT_NULL(test, zoneref[1].zone);
+	zoneref->zone_idx = zone_idx(zone);
+	zoneref->zone = zone;
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, forget_zone, zoneref), 0);
+}
+
+static void expect_refused(struct kunit *test, struct zone *zone)
+{
+	static const gfp_t flags[] = {
+		GFP_TRY, GFP_TRY | __GFP_NORETRY, GFP_TRY | __GFP_MEMALLOC,
+		__GFP_HIGH | __GFP_MOVABLE | __GFP_HIGHMEM | __GFP_NOWARN,
+		GFP_KERNEL | __GFP_NOWARN,
+	};
+	const int nid = zone_to_nid(zone);
+	struct page *page, *bulk[4] = {};
+	int i, order, nr;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		for (order = 0; order <= MAX_PAGE_ORDER; order++) {
+			page = __alloc_pages(flags[i] | __GFP_THISNODE, order, nid, NULL,
+					     ALLOC_DEFAULT);
+			KUNIT_EXPECT_NULL_MSG(test, page, "%s: order %d, gfp %pGg", zone->name,
+					      order, &flags[i]);
+			if (page)
+				__free_pages(page, order);
+		}
+		nr = alloc_pages_bulk_node(flags[i] | __GFP_THISNODE, nid, ARRAY_SIZE(bulk), bulk);
+		KUNIT_EXPECT_EQ_MSG(test, nr, 0, "%s: gfp %pGg", zone->name, &flags[i]);
+		while (nr--) {
+			__free_page(bulk[nr]);
+			bulk[nr] = NULL;
+		}
+	}
+}
+
+/* Whoever was preempted with a pointer to a zone does not get private pages. */
+static void old_pointers_lead_to_nothing(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	struct zone *zones;
+
+	require_memory(test);
+	be_ordinary_once(test, a);
+	plug_all(test);
+	zones = NODE_DATA(a->nid)->node_zones;
+
+	free_some_pages(test, GFP_KEY, a->nid);
+	free_some_pages(test, GFP_OWNER, a->nid);
+	KUNIT_EXPECT_EQ(test, listed_pages(&zones[ZONE_MOVABLE]), 0);
+	KUNIT_EXPECT_EQ(test, listed_pages(&zones[ZONE_NORMAL]), 0);
+
+	know_zone(test, &zones[ZONE_MOVABLE]);
+	expect_refused(test, &zones[ZONE_MOVABLE]);
+	kunit_release_action(test, forget_zone, node_zonelist(a->nid, __GFP_THISNODE)->_zonerefs);
+	know_zone(test, &zones[ZONE_NORMAL]);
+	expect_refused(test, &zones[ZONE_NORMAL]);
+
+	/* It is not that there is nothing. */
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, a->nid, NULL), a->nid);
+	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, a->nid, NULL), a->nid);
+	expect_all_free(test, a->nid);
+}
+
+/* Nobody can have a pointer to a zone that was never ordinary: it has lists. */
+static void other_nodes_have_lists(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *b = &f->owners[1];
+
+	require_memory(test);
+	claim(test, 1);
+	plug(test, 1, 1);
+	free_some_pages(test, GFP_KEY, b->nid);
+	KUNIT_EXPECT_GT(test, listed_pages(movable_of(b->nid)), 0);
+	expect_all_free(test, b->nid);
+}
+
+#ifdef CONFIG_COMPACTION
+/* A task compacts for itself, and takes the page that becomes free. Not this. */
+static void compaction_captures_no_private_page(struct kunit *test)
+{
+	const unsigned int order = PAGE_ALLOC_COSTLY_ORDER + 1;
+	struct fixture *f = test->priv;
+	const int nid = f->owners[0].nid;
+	struct capture_control capc = {
+		.order = order,
+		.migratetype = MIGRATE_MOVABLE,
+	};
+	unsigned long flags;
+	struct page *page;
+
+	plug_all(test);
+	page = __alloc_pages(GFP_KEY, order, nid, NULL, ALLOC_DEFAULT);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	capc.zone = page_zone(page);
+
+	/* Threads of the kernel capture nothing, and interrupts neither here. */
+	local_irq_save(flags);
+	current->flags &= ~PF_KTHREAD;
+	current->capture_control = &capc;
+	__free_pages(page, order);
+	current->capture_control = NULL;
+	current->flags |= PF_KTHREAD;
+	local_irq_restore(flags);
+	KUNIT_EXPECT_NULL(test, capc.page);
+	if (!capc.page)
+		expect_all_free(test, nid);
+}
+#endif
+
+static int compute(void *unused)
+{
+	unsigned long until = jiffies + 30 * HZ;
+
+	while (!kthread_should_stop() && time_before(jiffies, until)) {
+		cpu_relax();
+		cond_resched();
+	}
+	while (!kthread_should_stop())
+		schedule_timeout_idle(1);
+	return 0;
+}
+
+/* A thread that never sleeps, as an unprivileged user can have one, delays nobody. */
+static void a_claim_waits_for_no_task(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct task_struct *task;
+	unsigned long begin;
+
+	require_memory(test);
+	be_ordinary_once(test, &f->owners[0]);
+	task = kthread_run(compute, NULL, "private_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, chaos_stop, task), 0);
+
+	begin = jiffies;
+	claim(test, 0);
+	KUNIT_EXPECT_LT(test, jiffies_to_msecs(jiffies - begin), 5000);
+	kunit_release_action(test, chaos_stop, task);
+}
+
+struct claimer {
+	struct owner *owner;
+	struct completion done;
+	struct private_node *pn;
+};
+
+static int claim_killably(void *arg)
+{
+	struct claimer *c = arg;
+
+	allow_signal(SIGKILL);
+	c->pn = private_node_claim(c->owner->nid, &c->owner->desc);
+	complete(&c->done);
+	while (!kthread_should_stop())
+		schedule_timeout_uninterruptible(1);
+	return 0;
+}
+
+/* While somebody unplugs memory that is in use, others wait, but not for ever. */
+static void a_claim_can_be_killed(struct kunit *test)
+{
+	struct claimer *c = kunit_kzalloc(test, sizeof(*c), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	struct task_struct *task;
+	unsigned long left;
+
+	KUNIT_ASSERT_NOT_NULL(test, c);
+	c->owner = &f->owners[0];
+	init_completion(&c->done);
+	lock_device_hotplug();
+	task = kthread_run(claim_killably, c, "private_kunit");
+	if (!IS_ERR(task)) {
+		/* It waits. */
+		left = wait_for_completion_timeout(&c->done, HZ / 5);
+		KUNIT_EXPECT_EQ(test, left, 0);
+		send_sig(SIGKILL, task, 1);
+		left = wait_for_completion_timeout(&c->done, 5 * HZ);
+		KUNIT_EXPECT_GT_MSG(test, left, 0, "still waiting");
+	}
+	unlock_device_hotplug();
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	kthread_stop(task);
+	KUNIT_EXPECT_PTR_EQ(test, c->pn, ERR_PTR(-EINTR));
+	if (!IS_ERR_OR_NULL(c->pn))
+		KUNIT_EXPECT_EQ(test, private_node_release(c->pn), 0);
+	KUNIT_EXPECT_FALSE(test, node_is_private(c->owner->nid));
+}
+
+#if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
+/* CPUs that are offline belong to a node, too. */
+static void offline_cpus_keep_a_node(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	int cpu, nid, ret;
+
+	cpu = cpumask_last(cpu_online_mask);
+	if (!cpu || !get_cpu_device(cpu))
+		kunit_skip(test, "needs a second CPU");
+	ret = remove_cpu(cpu);
+	if (ret)
+		kunit_skip(test, "CPU %d does not go: %d", cpu, ret);
+
+	nid = cpu_to_node(cpu);
+	set_cpu_numa_node(cpu, a->nid);
+	a->pn = private_node_claim(a->nid, &a->desc);
+	set_cpu_numa_node(cpu, nid);
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+
+	KUNIT_EXPECT_PTR_EQ(test, a->pn, ERR_PTR(-EBUSY));
+	if (!IS_ERR_OR_NULL(a->pn))
+		KUNIT_EXPECT_EQ(test, private_node_release(a->pn), 0);
+}
+#endif
+
+/* ---- What the key names, and what else may be done to get it ---- */
+
+static void the_key_means_the_node(struct kunit *test)
+{
+	static const gfp_t flags[] = {
+		GFP_KEY, GFP_KEY | __GFP_THISNODE, GFP_OWNER, GFP_OWNER | __GFP_MEMALLOC,
+		GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
+	};
+	struct fixture *f = test->priv;
+	nodemask_t own, ordinary;
+	int i, step, nid;
+
+	plug_all(test);
+	nid = f->owners[0].nid;
+	own = nodemask_of_node(nid);
+	ordinary = nodemask_of_node(f->ordinary);
+	/* The node has memory, has none, and is an ordinary one. */
+	for (step = 0; step < 3; step++) {
+		for (i = 0; i < ARRAY_SIZE(flags); i++) {
+			if (step) {
+				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, NULL),
+						    NUMA_NO_NODE, "step %d, case %d", step, i);
+				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, &own),
+						    NUMA_NO_NODE, "step %d, case %d", step, i);
+			}
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, NULL),
+					    NUMA_NO_NODE, "step %d, case %d", step, i);
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &own),
+					    step || flags[i] & __GFP_THISNODE ? NUMA_NO_NODE : nid,
+					    "step %d, case %d", step, i);
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &ordinary),
+					    f->ordinary, "step %d, case %d", step, i);
+		}
+		if (!step)
+			unplug_action(&f->owners[0]);
+		else if (step == 1)
+			release(test, 0);
+	}
+}
+
+/* On a node that was never ordinary, what one CPU has freed is there for another. */
+static void lists_of_other_cpus_are_collected(struct kunit *test)
+{
+	const gfp_t gfp = GFP_KEY & ~__GFP_HARDWALL;
+	struct fixture *f = test->priv;
+	cpumask_var_t allowed;
+	struct zone *zone;
+	struct page *page;
+	LIST_HEAD(list);
+	int first, i, round, nid;
+
+	require_memory(test);
+	first = cpumask_first(cpu_online_mask);
+	if (cpumask_next(first, cpu_online_mask) >= nr_cpu_ids)
+		kunit_skip(test, "needs a second CPU");
+	claim(test, 1);
+	plug(test, 1, 1);
+	nid = f->owners[1].nid;
+	zone = movable_of(nid);
+
+	KUNIT_ASSERT_TRUE(test, zalloc_cpumask_var(&allowed, GFP_KERNEL));
+	cpumask_copy(allowed, current->cpus_ptr);
+	set_cpus_allowed_ptr(current, cpumask_of(first));
+	for (round = 0; round < 4; round++) {
+		for (i = 0; i < 8192; i++) {
+			page = __alloc_pages(gfp, 0, nid, NULL, ALLOC_DEFAULT);
+			if (!page)
+				break;
+			list_add(&page->lru, &list);
+		}
+		free_list_of_pages(&list, nid);
+		INIT_LIST_HEAD(&list);
+		cond_resched();
+	}
+	KUNIT_EXPECT_GT(test, listed_pages(zone), 64);
+
+	set_cpus_allowed_ptr(current, cpumask_of(cpumask_next(first, cpu_online_mask)));
+	exhaust(&list, nid, NULL);
+	KUNIT_EXPECT_EQ(test, listed_pages(zone), 0);
+	set_cpus_allowed_ptr(current, allowed);
+	free_cpumask_var(allowed);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&list, nid), 0);
+	expect_all_free(test, nid);
+}
+
+/* All of the first owner in one zone for the kernel, large enough for what zones do then */
+static struct zone *plug_kernel_zone(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0];
+	struct zone *zone;
+	int b;
+
+	require_memory(test);
+	claim(test, 0);
+	plug(test, 0, NR_BLOCKS);
+	for (b = 0; b < NR_BLOCKS; b++)
+		to_kernel_zone(test, &a->blocks[b]);
+	zone = &NODE_DATA(a->nid)->node_zones[ZONE_NORMAL];
+	if (zone_managed_pages(zone) / 100 < pageblock_nr_pages)
+		kunit_skip(test, "needs memory blocks of %lu pages",
+			   pageblock_nr_pages * 100 / NR_BLOCKS);
+	return zone;
+}
+
+/* What is reserved for atomic requests of high order is used before one fails. */
+static void reserves_are_used(struct kunit *test)
+{
+	const unsigned int order = PAGE_ALLOC_COSTLY_ORDER;
+	struct page *page, *next;
+	struct zone *zone;
+	LIST_HEAD(list);
+	int i, nid;
+
+	zone = plug_kernel_zone(test);
+	nid = zone_to_nid(zone);
+	while ((page = __alloc_pages(GFP_OWNER | __GFP_COMP, order, nid, NULL, ALLOC_DEFAULT)))
+		list_add(&page->lru, &list);
+
+	/* Between the low and the min watermark */
+	i = 0;
+	while (!zone->nr_reserved_highatomic && i++ < 64 && !list_empty(&list)) {
+		next = list_last_entry(&list, struct page, lru);
+		list_del(&next->lru);
+		__free_pages(next, order);
+		page = __alloc_pages(GFP_ATOMIC | __GFP_NOWARN | __GFP_COMP | __GFP_PRIVATE, order,
+				     nid, NULL, ALLOC_DEFAULT);
+		if (page)
+			list_add(&page->lru, &list);
+	}
+	KUNIT_EXPECT_GT(test, zone->nr_reserved_highatomic, 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&list, nid), 0);
+
+	INIT_LIST_HEAD(&list);
+	exhaust_by(GFP_OWNER, &list, nid, NULL);
+	KUNIT_EXPECT_LE(test, zone->nr_free_highatomic, min_wmark_pages(zone));
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&list, nid), 0);
+	expect_all_free(test, nid);
+}
+
+/* Mixing kinds of pages in a block raises watermarks until kswapd has run: never here. */
+static void watermarks_are_not_boosted(struct kunit *test)
+{
+	struct page *page, *next;
+	struct zone *zone;
+	LIST_HEAD(list);
+	LIST_HEAD(movable);
+	LIST_HEAD(unmovable);
+	int i, nid;
+
+	zone = plug_kernel_zone(test);
+	nid = zone_to_nid(zone);
+	exhaust_by(GFP_OWNER | __GFP_MOVABLE, &list, nid, NULL);
+	/* The last are the large ones. Of four of these, keep every other page. */
+	for (i = 0; i < 4; i++) {
+		page = list_last_entry(&list, struct page, lru);
+		KUNIT_EXPECT_GE(test, compound_order(page), pageblock_order);
+		list_del(&page->lru);
+		__free_pages(page, compound_order(page));
+	}
+	while ((page = __alloc_pages(GFP_OWNER | __GFP_MOVABLE, 0, nid, NULL, ALLOC_DEFAULT)))
+		list_add(&page->lru, &movable);
+	list_for_each_entry_safe(page, next, &movable, lru) {
+		if (page_to_pfn(page) % 2)
+			continue;
+		list_del(&page->lru);
+		__free_page(page);
+	}
+
+	for (i = 0; i < 100; i++) {
+		page = __alloc_pages(GFP_OWNER, 0, nid, NULL, ALLOC_DEFAULT);
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (page)
+			list_add(&page->lru, &unmovable);
+	}
+	KUNIT_EXPECT_EQ(test, zone->watermark_boost, 0);
+	free_list_of_pages(&unmovable, nid);
+	free_list_of_pages(&movable, nid);
+	free_list_of_pages(&list, nid);
+	expect_all_free(test, nid);
+}
+
+/* ---- Pages of files, which can be reclaimed and migrated ---- */
+
+static int cache_init_fs_context(struct fs_context *fc)
+{
+	return init_pseudo(fc, 0x50524956) ? 0 : -ENOMEM;
+}
+
+static struct file_system_type cache_fs = {
+	.name = "private_node_kunit",
+	.init_fs_context = cache_init_fs_context,
+	.kill_sb = kill_anon_super,
+	.owner = THIS_MODULE,
+};
+
+static const struct address_space_operations cache_aops = {
+	.migrate_folio = migrate_folio,
+};
+
+struct cache {
+	struct vfsmount *mnt;
+	struct inode *inode;
+	pgoff_t end;
+};
+
+static void cache_drop(void *arg)
+{
+	struct cache *cache = arg;
+
+	if (cache->inode)
+		iput(cache->inode);
+	kern_unmount(cache->mnt);
+}
+
+static struct cache *cache_create(struct kunit *test)
+{
+	struct cache *cache = kunit_kzalloc(test, sizeof(*cache), GFP_KERNEL);
+	struct inode *inode;
+
+	KUNIT_ASSERT_NOT_NULL(test, cache);
+	cache->mnt = kern_mount(&cache_fs);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(cache->mnt));
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cache_drop, cache), 0);
+	inode = alloc_anon_inode(cache->mnt->mnt_sb);
+	KUNIT_ASSERT_FALSE(test, IS_ERR(inode));
+	inode->i_mapping->a_ops = &cache_aops;
+	mapping_set_large_folios(inode->i_mapping);
+	cache->inode = inode;
+	return cache;
+}
+
+/* Add a clean folio. Returns false if there is none to be had. */
+static bool cache_add(struct kunit *test, struct cache *cache, gfp_t gfp, unsigned int order,
+		      int nid)
+{
+	struct folio *folio = __folio_alloc_node(gfp, order, nid);
+	int ret;
+
+	if (!folio)
+		return false;
+	KUNIT_EXPECT_EQ(test, folio_nid(folio), nid);
+	cache->end = round_up(cache->end, 1UL << order);
+	ret = filemap_add_folio(cache->inode->i_mapping, folio, cache->end, GFP_KERNEL);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	if (!ret) {
+		cache->end += 1UL << order;
+		folio_mark_uptodate(folio);
+		folio_unlock(folio);
+	}
+	folio_put(folio);
+	return !ret;
+}
+
+#define NR_CACHED	2048
+
+/* Neither by direct reclaim, nor where vm.zone_reclaim_mode wants it to be tried first */
+static void nobody_reclaims_private_pages(struct kunit *test)
+{
+	const int reclaim_mode = node_reclaim_mode;
+	struct fixture *f = test->priv;
+	struct cache *cache;
+	LIST_HEAD(list);
+	int i, nid;
+
+	require_memory(test);
+	claim(test, 1);
+	plug(test, 1, 1);
+	nid = f->owners[1].nid;
+	cache = cache_create(test);
+	for (i = 0; i < NR_CACHED; i++)
+		KUNIT_ASSERT_TRUE(test, cache_add(test, cache, GFP_KEY, 0, nid));
+	lru_add_drain_all();
+	exhaust(&list, nid, NULL);
+
+	node_reclaim_mode = 1;
+	for (i = 0; i < 16; i++)
+		KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
+	node_reclaim_mode = reclaim_mode;
+	KUNIT_EXPECT_EQ(test, cache->inode->i_mapping->nrpages, NR_CACHED);
+
+	free_list_of_pages(&list, nid);
+	kunit_release_action(test, cache_drop, cache);
+	expect_all_free(test, nid);
+}
+
+static void remove_ordinary(void *arg)
+{
+	struct owner *o = arg;
+	int ret = offline_and_remove_memory(o->blocks[0].start, range_len(&o->blocks[0]));
+
+	if (ret)
+		KUNIT_FAIL(kunit_get_current_test(), "remove: %d", ret);
+}
+
+/* If a node of the other kind was named, too, that is reclaimed. */
+static void ordinary_nodes_are_reclaimed_for_the_key(struct kunit *test)
+{
+	const gfp_t no_reclaim = __GFP_HIGHMEM | __GFP_MOVABLE | __GFP_NOWARN | __GFP_THISNODE;
+	const gfp_t gfp = (GFP_KEY & ~__GFP_HARDWALL) & ~__GFP_KSWAPD_RECLAIM;
+	enum mmop type = MMOP_ONLINE_MOVABLE;
+	struct fixture *f = test->priv;
+	struct owner *a = &f->owners[0], *b = &f->owners[1];
+	unsigned long cached;
+	struct cache *cache;
+	struct page *page;
+	LIST_HEAD(ordinary);
+	LIST_HEAD(private);
+	LIST_HEAD(got);
+	nodemask_t both;
+	int i, ret;
+
+	require_memory(test);
+	KUNIT_ASSERT_EQ(test, add_memory(a->nid, a->blocks[0].start, range_len(&a->blocks[0]),
+					 MHP_NONE), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, remove_ordinary, a), 0);
+	lock_device_hotplug();
+	ret = walk_memory_blocks(a->blocks[0].start, range_len(&a->blocks[0]), &type, online_as);
+	unlock_device_hotplug();
+	KUNIT_ASSERT_GE(test, ret, 0);
+	claim(test, 1);
+	plug(test, 1, 1);
+
+	cache = cache_create(test);
+	for (i = 0; i < NR_CACHED; i++)
+		KUNIT_ASSERT_TRUE(test, cache_add(test, cache, GFP_TRY | __GFP_THISNODE, 0,
+						  a->nid));
+	lru_add_drain_all();
+	exhaust_by(no_reclaim, &ordinary, a->nid, NULL);
+	exhaust(&private, b->nid, NULL);
+	cached = cache->inode->i_mapping->nrpages;
+	KUNIT_EXPECT_GT(test, cached, NR_CACHED / 2);
+
+	both = nodemask_of_node(a->nid);
+	node_set(b->nid, both);
+	for (i = 0; i < NR_CACHED / 4; i++) {
+		page = __alloc_pages(gfp, 0, b->nid, &both, ALLOC_DEFAULT);
+		KUNIT_EXPECT_NOT_NULL_MSG(test, page, "request %d", i);
+		if (!page)
+			break;
+		list_add(&page->lru, &got);
+	}
+	KUNIT_EXPECT_LT(test, cache->inode->i_mapping->nrpages, cached);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&got, a->nid), 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&ordinary, a->nid), 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&private, b->nid), 0);
+	expect_all_free(test, b->nid);
+}
+
+#ifdef CONFIG_CONTIG_ALLOC
+/* What is in the way of a range goes elsewhere on the node, whatever its size. */
+static void contig_ranges_move_within_the_node(struct kunit *test)
+{
+	static const unsigned int orders[] = { 0, 4 };
+	struct fixture *f = test->priv;
+	struct address_space *mapping;
+	unsigned long pfn;
+	struct folio *folio;
+	struct cache *cache;
+	pgoff_t index;
+	int i, nid;
+
+	plug_all(test);
+	nid = f->owners[0].nid;
+	cache = cache_create(test);
+	mapping = cache->inode->i_mapping;
+	cpusets_on(test);
+	for (i = 0; i < ARRAY_SIZE(orders); i++) {
+		KUNIT_ASSERT_TRUE(test, cache_add(test, cache, GFP_KEY & ~__GFP_HARDWALL,
+						  orders[i], nid));
+		lru_add_drain_all();
+		index = cache->end - 1;
+		folio = filemap_get_folio(mapping, index);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		KUNIT_EXPECT_EQ(test, folio_order(folio), orders[i]);
+		pfn = ALIGN_DOWN(folio_pfn(folio), pageblock_nr_pages);
+		folio_put(folio);
+
+		KUNIT_EXPECT_EQ_MSG(test, alloc_contig_range(pfn, pfn + pageblock_nr_pages,
+							     ACR_FLAGS_NONE, GFP_OWNER),
+				    0, "order %u", orders[i]);
+		folio = filemap_get_folio(mapping, index);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(folio));
+		KUNIT_EXPECT_EQ(test, folio_nid(folio), nid);
+		KUNIT_EXPECT_EQ(test, folio_order(folio), orders[i]);
+		if (ALIGN_DOWN(folio_pfn(folio), pageblock_nr_pages) != pfn)
+			free_contig_range(pfn, pageblock_nr_pages);
+		else
+			KUNIT_FAIL(test, "order %u: still there", orders[i]);
+		folio_put(folio);
+	}
+	kunit_release_action(test, cache_drop, cache);
+	expect_all_free(test, nid);
+}
+#endif
+
 static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(refuses_bad_descriptions),
 	KUNIT_CASE(refuses_bad_nodes),
@@ -2646,6 +3403,25 @@ static struct kunit_case private_node_cases[] = {
 #endif
 	KUNIT_CASE(nobody_hibernates_with_it),
 	KUNIT_CASE_SLOW(requests_at_random),
+	KUNIT_CASE_SLOW(old_pointers_lead_to_nothing),
+	KUNIT_CASE(other_nodes_have_lists),
+#ifdef CONFIG_COMPACTION
+	KUNIT_CASE(compaction_captures_no_private_page),
+#endif
+	KUNIT_CASE(a_claim_waits_for_no_task),
+	KUNIT_CASE(a_claim_can_be_killed),
+#if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
+	KUNIT_CASE(offline_cpus_keep_a_node),
+#endif
+	KUNIT_CASE(the_key_means_the_node),
+	KUNIT_CASE_SLOW(lists_of_other_cpus_are_collected),
+	KUNIT_CASE_SLOW(reserves_are_used),
+	KUNIT_CASE_SLOW(watermarks_are_not_boosted),
+	KUNIT_CASE_SLOW(nobody_reclaims_private_pages),
+	KUNIT_CASE_SLOW(ordinary_nodes_are_reclaimed_for_the_key),
+#ifdef CONFIG_CONTIG_ALLOC
+	KUNIT_CASE(contig_ranges_move_within_the_node),
+#endif
 	{}
 };
 

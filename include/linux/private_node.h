@@ -24,8 +24,6 @@ struct private_node;
 struct seq_file;
 
 /* drivers/base/core.c */
-int lock_device_hotplug_killable(void);
-
 /**
  * enum private_node_state - what a node id is to the registry
  * @PRIVATE_NODE_FREE: an ordinary node id; memory added to it is ordinary

@@ -223,12 +223,14 @@ class Kernel:
         if not symbols.exists() or symbols.stat().st_mtime < (self.objects / "vmlinux").stat().st_mtime:
             self.build("modules", quiet=True)
             symbols.touch()
-        folder.mkdir(parents=True, exist_ok=True)
+        renamed = folder / "renamed" / name.rpartition("/")[2]
+        renamed.parent.mkdir(parents=True, exist_ok=True)
         with self.locked():
-            process.run(self.make(f"M={self.source / name.rpartition('/')[0]}", f"MO={folder}", f"{option}=m",
-                                  f"KCFLAGS=-D{init}={init}_module", "modules"),
+            process.run(self.make(f"M={self.source / name.rpartition('/')[0]}", f"MO={folder}", f"{option}=m", "modules"),
                         f"module-{self.label}-{option}.log", f"building {name} as a module", env=self.environment())
-        return folder / name.rpartition("/")[2]
+            process.run(["objcopy", "--redefine-sym", f"{init}={init}_module", folder / renamed.name, renamed],
+                        f"module-{self.label}-{option}-renamed.log", f"naming the init function of {name}")
+        return renamed
 
     def image(self):
         """The image that QEMU boots."""

@@ -57,7 +57,7 @@
 /* Left free under pressure, so that nobody is killed for lack of memory. */
 #define MARGIN_KB	(64L << 10)
 /* What is left to be touched under pressure, if the hook can hold the rest. */
-#define PRESSURE_KB	(192L << 10)
+#define PRESSURE_KB	(512L << 10)
 
 struct dax {
 	char name[32];

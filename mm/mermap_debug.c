@@ -253,6 +253,7 @@ void __mermap_check_owner(struct page *page, unsigned long nr)
 		mermap_record(page, &event);
 		if (unlikely(event.open || event.owed))
 			mermap_report(page, &event);
-		event.open = event.owed = false;
+		event.open = false;
+		event.owed = false;
 	}
 }

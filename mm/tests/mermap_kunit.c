@@ -1048,11 +1048,13 @@ static int remote_fn(void *arg)
 
 	kthread_use_mm(r->mm);
 	while (!kthread_should_stop()) {
+		/* Pairs with smp_store_release() in remote_reads() */
 		if (smp_load_acquire(&r->asked) == r->answered) {
 			cpu_relax();
 			continue;
 		}
 		r->readable = !faults(r->addr);
+		/* Pairs with smp_load_acquire() in remote_reads() */
 		smp_store_release(&r->answered, r->answered + 1);
 	}
 	kthread_unuse_mm(r->mm);
@@ -1062,7 +1064,9 @@ static int remote_fn(void *arg)
 
 static bool remote_reads(struct remote *r)
 {
+	/* Pairs with smp_load_acquire() of the other CPU */
 	smp_store_release(&r->asked, r->asked + 1);
+	/* Pairs with smp_store_release() of the other CPU */
 	while (smp_load_acquire(&r->answered) != r->asked)
 		cond_resched();
 
@@ -1149,9 +1153,8 @@ static void interrupted_put(struct kunit *test)
 	/* Longer on a busy machine. */
 	end = jiffies + 2 * HZ;
 	late = jiffies + 60 * HZ;
-	for (; time_before(jiffies, end) ||
-	       ((windows <= 100 || !READ_ONCE(in.reads)) &&
-		time_before(jiffies, late)); windows++) {
+	for (; time_before(jiffies, end) || ((windows <= 100 || !READ_ONCE(in.reads)) &&
+					     time_before(jiffies, late)); windows++) {
 		alloc = mermap_get(page, max_pages() * PAGE_SIZE, MERMAP_RO);
 		if (IS_ERR(alloc))
 			break;

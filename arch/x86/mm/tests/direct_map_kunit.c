@@ -247,8 +247,10 @@ static bool three_in_front(struct direct_map_test *t)
 	for (i = 0; i < t->nr; i++) {
 		swap(t->blocks[0], t->blocks[i]);
 		for (j = 1, nr = 1; j < t->nr && nr < 3; j++)
-			if (same_1g(t->blocks[0], t->blocks[j]))
-				swap(t->blocks[nr++], t->blocks[j]);
+			if (same_1g(t->blocks[0], t->blocks[j])) {
+				swap(t->blocks[nr], t->blocks[j]);
+				nr++;
+			}
 		if (nr == 3)
 			return true;
 	}
@@ -493,6 +495,17 @@ static unsigned int calls_taken(unsigned int cpu)
 	return READ_ONCE(per_cpu(irq_stat, cpu).counts[IRQ_COUNT_CALL_FUNCTION]);
 }
 
+/* Keeps a CPU from being idle: one that polls then is called without an interrupt. */
+static int busy(void *unused)
+{
+	while (!kthread_should_stop()) {
+		cpu_relax();
+		cond_resched();
+	}
+
+	return 0;
+}
+
 /*
  * How often another CPU is interrupted when @nr blocks go. Others interrupt it,
  * too, so the least of some rounds counts.
@@ -501,9 +514,11 @@ static unsigned int interrupts(struct kunit *test, unsigned int nr, bool from_1g
 {
 	struct direct_map_test *t = test->priv;
 	unsigned int round, cpu, i, before, least = UINT_MAX;
+	struct task_struct *task;
 
 	migrate_disable();
 	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	task = kthread_run_on_cpu(busy, NULL, cpu, "busy/%u");
 	for (round = 0; round < 10; round++) {
 		if (from_1g)
 			collapse_direct_map_pmds(t->blocks, nr);
@@ -516,6 +531,8 @@ static unsigned int interrupts(struct kunit *test, unsigned int nr, bool from_1g
 	}
 	migrate_enable();
 	KUNIT_EXPECT_EQ(test, round, 10);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	kthread_stop(task);
 
 	return least;
 }

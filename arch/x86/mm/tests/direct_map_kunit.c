@@ -496,8 +496,9 @@ static unsigned int calls_taken(unsigned int cpu)
 }
 
 /* Keeps a CPU from being idle: one that polls then is called without an interrupt. */
-static int busy(void *unused)
+static int busy(void *running)
 {
+	WRITE_ONCE(*(bool *)running, true);
 	while (!kthread_should_stop()) {
 		cpu_relax();
 		cond_resched();
@@ -515,10 +516,13 @@ static unsigned int interrupts(struct kunit *test, unsigned int nr, bool from_1g
 	struct direct_map_test *t = test->priv;
 	unsigned int round, cpu, i, before, least = UINT_MAX;
 	struct task_struct *task;
+	bool running = false;
 
 	migrate_disable();
 	cpu = cpumask_any_but(cpu_online_mask, smp_processor_id());
-	task = kthread_run_on_cpu(busy, NULL, cpu, "busy/%u");
+	task = kthread_run_on_cpu(busy, &running, cpu, "busy/%u");
+	while (!IS_ERR(task) && !READ_ONCE(running))
+		cond_resched();
 	for (round = 0; round < 10; round++) {
 		if (from_1g)
 			collapse_direct_map_pmds(t->blocks, nr);

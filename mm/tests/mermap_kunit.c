@@ -1153,8 +1153,7 @@ static void interrupted_put(struct kunit *test)
 	/* Longer on a busy machine. */
 	end = jiffies + 2 * HZ;
 	late = jiffies + 60 * HZ;
-	for (; time_before(jiffies, end) || ((windows <= 100 || !READ_ONCE(in.reads)) &&
-					     time_before(jiffies, late)); windows++) {
+	for (; time_before(jiffies, windows > 100 && READ_ONCE(in.reads) ? end : late); windows++) {
 		alloc = mermap_get(page, max_pages() * PAGE_SIZE, MERMAP_RO);
 		if (IS_ERR(alloc))
 			break;

@@ -167,7 +167,8 @@ static inline void mermap_check_owner(struct page *page, unsigned long nr)
 
 #else /* !CONFIG_DEBUG_MERMAP */
 
-static inline void mermap_check_owner(struct page *page, unsigned long nr) { }
+/* A macro, as the compiler cannot leave out what an argument reads. */
+#define mermap_check_owner(page, nr)	do { } while (0)
 
 #endif /* CONFIG_DEBUG_MERMAP */
 

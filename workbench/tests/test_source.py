@@ -19,7 +19,7 @@ from check import run as check
 from check.suite import Suite
 from guest import qemu
 from kernel import build, prefixes, source
-from lib import lock
+from lib import lock, paths
 from lib.errors import CommandError
 from lib.git import listed, mail_of
 
@@ -43,7 +43,7 @@ class Run(test_series.Toy):
 
     def start(self):
         """A command in a process of its own, which pins."""
-        command = subprocess.Popen([sys.executable, "-B", "-c", RUN, str(test_series.WORKBENCH)], stdin=subprocess.PIPE,
+        command = subprocess.Popen([sys.executable, "-B", "-c", RUN, str(paths.WORKBENCH)], stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                                    env={**os.environ, "WB_TOP": str(self.top)})
         self.addCleanup(command.stdout.close)
@@ -79,7 +79,7 @@ class OneTree(Run):
 
         def kernel(self, *_, **__):
             test.put("mm/alpha.c", "BROKEN\n")
-            subprocess.run([sys.executable, "-B", test_series.WORKBENCH / "wb", "series", "assemble"], check=True,
+            subprocess.run([sys.executable, "-B", paths.WORKBENCH / "wb", "series", "assemble"], check=True,
                            env={**os.environ, "WB_TOP": str(test.top)}, stdout=subprocess.DEVNULL)
             built.append((self.source / "mm/alpha.c").read_text())
 
@@ -326,7 +326,7 @@ class Settings(Run):
     def test_line_ends_of_a_clone(self):
         """W19: core.autocrlf made the scripts of a clone start with `#!/bin/sh\\r`."""
         (self.top / "run").write_bytes(b"#!/bin/sh\n")
-        shutil.copy(test_series.WORKBENCH.parent / ".gitattributes", self.top)
+        shutil.copy(paths.WORKBENCH.parent / ".gitattributes", self.top)
         for words in (["init", "-q"], ["add", "run", ".gitattributes"], ["-c", "user.name=a", "-c", "user.email=b", "commit",
                       "-q", "-m", "x"], ["-c", "core.autocrlf=true", "clone", "-q", ".", str(self.home / "clone")]):
             subprocess.run(["git", *words], cwd=self.top, check=True)
@@ -334,7 +334,7 @@ class Settings(Run):
 
     def test_one_module_calls_git(self):
         """W12: whoever calls git on his own forgets the variables and settings that lib/git.py takes away."""
-        callers = [str(path.relative_to(test_series.WORKBENCH)) for path in test_series.WORKBENCH.rglob("*.py")
+        callers = [str(path.relative_to(paths.WORKBENCH)) for path in paths.WORKBENCH.rglob("*.py")
                    if path.parent.name != "tests" and re.search(r"""(?<![\w\]])\[\s*["']git["']""", path.read_text())]
         self.assertEqual(callers, ["lib/git.py"])
 

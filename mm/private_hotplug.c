@@ -79,7 +79,10 @@ static int private_block_online(struct memory_block *mem, void *arg)
 	return ret < 0 ? ret : 0;
 }
 
-/* All of it or, but for what the log tells, nothing */
+/*
+ * All of it or, but for what the log tells, nothing. Under device_hotplug_lock,
+ * which is held from the first range to the last: nobody sees a part of it.
+ */
 static int private_ranges_add(struct private_node *pn,
 			      const struct range *ranges, unsigned int nr_ranges)
 {
@@ -147,7 +150,8 @@ static int private_block_count(struct memory_block *mem, void *arg)
 /*
  * Write to @plugged those of the ranges that are memory of the node, each block
  * of them, and leave out those without any block. Returns how many there are,
- * or -EINVAL if another range has blocks or if there is none.
+ * or -EINVAL if another range has blocks or if there is none. Under
+ * device_hotplug_lock.
  */
 static int private_ranges_of_node(int nid, const struct range *ranges,
 				  unsigned int nr_ranges, struct range *plugged)

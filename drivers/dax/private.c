@@ -23,6 +23,7 @@
 #include <linux/ioport.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/memory.h>
 #include <linux/memory-tiers.h>
 #include <linux/minmax.h>
@@ -217,9 +218,11 @@ static int dax_private_unplugged(struct dax_private *priv)
 
 static int dax_private_unplug(struct dax_private *priv)
 {
-	int rc = private_node_remove_memory(priv->pn, priv->ranges,
-					    priv->nr_ranges);
+	int rc;
 
+	lockdep_assert_held(&priv->lock);
+	rc = private_node_remove_memory(priv->pn, priv->ranges,
+					priv->nr_ranges);
 	return rc ?: dax_private_unplugged(priv);
 }
 
@@ -237,6 +240,7 @@ static int dax_private_bury(struct dax_private *priv)
 	unsigned long used;
 	int rc;
 
+	lockdep_assert_held(&dax_private_unstick_lock);
 	rc = private_node_remove_idle_memory(priv->pn, priv->ranges,
 					     priv->nr_ranges, &used);
 	if (rc) {
@@ -327,6 +331,7 @@ put_module:
 /* The administrator says that the memory is what it was. */
 static void dax_private_trust(struct device *dev, struct dax_private *priv)
 {
+	lockdep_assert_held(&priv->lock);
 	if (!priv->doubtful)
 		return;
 	priv->doubtful = false;
@@ -587,6 +592,7 @@ static struct dax_private *dax_private_find_stuck(const struct dax_private *new)
 {
 	struct dax_private *old;
 
+	lockdep_assert_held(&dax_private_unstick_lock);
 	guard(mutex)(&dax_private_stuck_lock);
 	list_for_each_entry(old, &dax_private_stuck, stuck) {
 		if (old->nr_ranges != new->nr_ranges ||

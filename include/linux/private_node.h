@@ -23,7 +23,6 @@ struct module;
 struct private_node;
 struct seq_file;
 
-/* drivers/base/core.c */
 /**
  * enum private_node_state - what a node id is to the registry
  * @PRIVATE_NODE_FREE: an ordinary node id; memory added to it is ordinary
@@ -193,7 +192,6 @@ void __init private_node_unreserve_all(void);
  * * -EINTR: a fatal signal came while memory hotplug was waited for
  * * -ENODEV: the module of @desc is going away
  * * -ENOMEM: no memory for the handle
- * * -EINTR: a fatal signal came first
  * * -EOPNOTSUPP: the kernel is built without private nodes
  */
 struct private_node *private_node_claim(int nid,

@@ -410,13 +410,15 @@ static int nid_of_request(gfp_t gfp, int nid, nodemask_t *nodemask)
 	return nid;
 }
 
+/* Ways to ask with the key */
+static const gfp_t keyed[] = {
+	GFP_KEY, GFP_KEY | __GFP_THISNODE, GFP_OWNER, GFP_OWNER | __GFP_MEMALLOC,
+	GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
+};
+
 /* That nothing has been plugged yet does not make a request ordinary. */
 static void nothing_before_memory_has_come(struct kunit *test)
 {
-	static const gfp_t flags[] = {
-		GFP_KEY, GFP_KEY | __GFP_THISNODE, GFP_OWNER, GFP_OWNER | __GFP_MEMALLOC,
-		GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
-	};
 	struct fixture *f = test->priv;
 	nodemask_t own, mixed;
 	int i, nid;
@@ -430,14 +432,14 @@ static void nothing_before_memory_has_come(struct kunit *test)
 	own = nodemask_of_node(nid);
 	mixed = own;
 	node_set(f->ordinary, mixed);
-	for (i = 0; i < ARRAY_SIZE(flags); i++) {
-		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, NULL),
+	for (i = 0; i < ARRAY_SIZE(keyed); i++) {
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], nid, NULL),
 				    NUMA_NO_NODE, "case %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, &own),
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], nid, &own),
 				    NUMA_NO_NODE, "case %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &own),
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], f->ordinary, &own),
 				    NUMA_NO_NODE, "case %d", i);
-		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &mixed),
+		KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], f->ordinary, &mixed),
 				    f->ordinary, "case %d", i);
 	}
 #ifdef CONFIG_CONTIG_ALLOC
@@ -2960,10 +2962,6 @@ static void offline_cpus_keep_a_node(struct kunit *test)
 
 static void the_key_means_the_node(struct kunit *test)
 {
-	static const gfp_t flags[] = {
-		GFP_KEY, GFP_KEY | __GFP_THISNODE, GFP_OWNER, GFP_OWNER | __GFP_MEMALLOC,
-		GFP_ATOMIC | __GFP_NOWARN | __GFP_PRIVATE,
-	};
 	struct fixture *f = test->priv;
 	nodemask_t own, ordinary;
 	int i, step, nid;
@@ -2974,19 +2972,19 @@ static void the_key_means_the_node(struct kunit *test)
 	ordinary = nodemask_of_node(f->ordinary);
 	/* The node has memory, has none, and is an ordinary one. */
 	for (step = 0; step < 3; step++) {
-		for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		for (i = 0; i < ARRAY_SIZE(keyed); i++) {
 			if (step) {
-				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, NULL),
+				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], nid, NULL),
 						    NUMA_NO_NODE, "step %d, case %d", step, i);
-				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], nid, &own),
+				KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], nid, &own),
 						    NUMA_NO_NODE, "step %d, case %d", step, i);
 			}
-			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, NULL),
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], f->ordinary, NULL),
 					    NUMA_NO_NODE, "step %d, case %d", step, i);
-			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &own),
-					    step || flags[i] & __GFP_THISNODE ? NUMA_NO_NODE : nid,
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], f->ordinary, &own),
+					    step || keyed[i] & __GFP_THISNODE ? NUMA_NO_NODE : nid,
 					    "step %d, case %d", step, i);
-			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(flags[i], f->ordinary, &ordinary),
+			KUNIT_EXPECT_EQ_MSG(test, nid_of_request(keyed[i], f->ordinary, &ordinary),
 					    f->ordinary, "step %d, case %d", step, i);
 		}
 		if (!step)

@@ -353,27 +353,35 @@ static void choose_nodes(FIXTURE_DATA(page_owner) * self)
 	}
 }
 
+/* The files that all cases need. Returns why they cannot be had, or NULL. */
+static const char *open_files(int *fd, int *pagemap_fd)
+{
+	if (geteuid())
+		return "needs root";
+	if (!is_debugfs(DEBUGFS_PATH))
+		return "needs debugfs mounted on " DEBUGFS_PATH;
+	if (access(PAGE_OWNER_PATH, F_OK))
+		return "needs page_owner=on on the kernel command line";
+	*fd = open_page_owner(O_RDWR);
+	if (*fd < 0 && errno == EPERM)
+		return "needs a kernel that is not locked down";
+	*pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	return *pagemap_fd < 0 ? "needs /proc/self/pagemap" : NULL;
+}
+
 FIXTURE_SETUP(page_owner)
 {
+	const char *why;
+
 	self->fd = -1;
 	self->pagemap_fd = -1;
 	self->buf = NULL;
 	self->filter = NULL;
 
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (!is_debugfs(DEBUGFS_PATH))
-		SKIP(return, "needs debugfs mounted on " DEBUGFS_PATH);
-	if (access(PAGE_OWNER_PATH, F_OK))
-		SKIP(return, "needs page_owner=on on the kernel command line");
-	self->fd = open_page_owner(O_RDWR);
-	if (self->fd < 0 && errno == EPERM)
-		SKIP(return, "needs a kernel that is not locked down");
+	why = open_files(&self->fd, &self->pagemap_fd);
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_GE(self->fd, 0);
-
-	self->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (self->pagemap_fd < 0)
-		SKIP(return, "needs /proc/self/pagemap");
 
 	self->buf = malloc(RECORD_SIZE + 1);
 	ASSERT_NE(NULL, self->buf);
@@ -2080,20 +2088,16 @@ static bool handle_page_is_seen(FIXTURE_DATA(page_owner_handle) * self, int fd,
 
 FIXTURE_SETUP(page_owner_handle)
 {
+	const char *why;
+
+	self->fd = -1;
 	self->pagemap_fd = -1;
 	self->buf = NULL;
 
-	if (geteuid())
-		SKIP(return, "needs root");
-	self->fd = open_page_owner(O_RDWR);
-	if (self->fd < 0 && errno == ENOENT)
-		SKIP(return, "needs debugfs, and page_owner=on on the kernel command line");
-	if (self->fd < 0 && errno == EPERM)
-		SKIP(return, "needs a kernel that is not locked down");
+	why = open_files(&self->fd, &self->pagemap_fd);
+	if (why)
+		SKIP(return, "%s", why);
 	ASSERT_GE(self->fd, 0);
-	self->pagemap_fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
-	if (self->pagemap_fd < 0)
-		SKIP(return, "needs /proc/self/pagemap");
 	self->buf = malloc(RECORD_SIZE + 1);
 	ASSERT_NE(NULL, self->buf);
 

@@ -1585,19 +1585,27 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
+/* Write a device's state; a signal comes after @ms, if it takes so long. */
+static int state_with_signal(const struct dax *dax, const char *state, int ms)
+{
+	const struct itimerval soon = { .it_value.tv_usec = ms * 1000 }, never = {};
+	int error;
+
+	if (setitimer(ITIMER_REAL, &soon, NULL))
+		return errno;
+	error = dax_write(dax, "state", state);
+	return setitimer(ITIMER_REAL, &never, NULL) ? errno : error;
+}
+
 /* A signal ends a plug or an unplug or it does not; both know which. */
 TEST_F_TIMEOUT(dax, signals_at_any_time, TIMEOUT)
 {
 	struct sigaction action = { .sa_handler = on_alarm };
-	struct itimerval soon = {}, never = {};
 	int error, ended[2] = {};
 
 	ASSERT_EQ(0, sigaction(SIGALRM, &action, NULL));
 	for (int ms = 1; ms < 1000; ms *= 3) {
-		soon.it_value.tv_usec = ms * 1000;
-		ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
-		error = dax_write(self->first, "state", "online");
-		ASSERT_EQ(0, setitimer(ITIMER_REAL, &never, NULL));
+		error = state_with_signal(self->first, "online", ms);
 		if (error) {
 			ASSERT_EQ(EINTR, error);
 			ASSERT_STREQ("", not_unplugged(self->first, self->nid));
@@ -1606,9 +1614,7 @@ TEST_F_TIMEOUT(dax, signals_at_any_time, TIMEOUT)
 		}
 		ASSERT_STREQ("", not_plugged(self->first, self->nid));
 
-		ASSERT_EQ(0, setitimer(ITIMER_REAL, &soon, NULL));
-		error = dax_write(self->first, "state", "unplugged");
-		ASSERT_EQ(0, setitimer(ITIMER_REAL, &never, NULL));
+		error = state_with_signal(self->first, "unplugged", ms);
 		if (error) {
 			ASSERT_EQ(EINTR, error);
 			ASSERT_STREQ("", not_plugged(self->first, self->nid));

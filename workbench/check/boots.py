@@ -56,14 +56,16 @@ def boot_of(suite, kernel):
     """What is booted for a suite. Its time is for an idle machine; here other guests and a build may run as well."""
     table = suite.table
     lists = {"suites": table.get("kunit"), "selftests": table.get("kselftest")}
-    modules = [kernel.module(*entry.split()) for entry in table.get("modules", [])]
+    modules = [kernel.driver_again(*entry.split()) for entry in table.get("driver-again", [])]
+    loaded = kernel.modules(table["modules"]) if "modules" in table else []
+    lists["load"] = [path.name for path in loaded]
     slower = (DEBUG_SLOWER if suite.config == "debug" else 1) * (guests_at_once() + 1)
     return qemu.Boot(kernel=kernel.image(), name=f"{suite.name}-{kernel.label}", machine=table["machine"],
                      append=table.get("append", ""), jobs=jobs_of(table), config=suite.config,
                      witness=tuple(table.get("witness", [])), timeout=table.get("timeout", 120) * slower,
                      files={name: "\n".join(lines) + "\n" for name, lines in lists.items() if lines},
-                     binaries={path.name: path for path in modules},
-                     taint=qemu.TAINT_TEST | (qemu.TAINT_MODULE if modules else 0),
+                     binaries={path.name: path for path in (*modules, *loaded)},
+                     taint=qemu.TAINT_TEST | (qemu.TAINT_MODULE if modules else 0) | (qemu.TAINT_UNSIGNED if loaded else 0),
                      kselftests=bool(table.get("kselftest")) or table.get("installed", False))
 
 

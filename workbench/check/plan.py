@@ -13,7 +13,8 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   jobs          jobs that print KTAP, from the topic's jobs/ or guest/jobs
   kunit         KUnit suites, run after the jobs
   kselftest     COLLECTION:TEST, run last
-  modules       "OPTION FILE INIT": a driver that is in the kernel as a module, FILE's last part in the folder of the jobs;
+  modules       modules of this kernel, by their paths: the job insmod loads them, in this order
+  driver-again  "OPTION FILE INIT": a driver that is in the kernel as a module, FILE's last part in the folder of the jobs;
                 append has to keep the kernel from starting its own: initcall_blacklist=INIT
   installed     true: a job wants the kselftests in the guest, though none is named
   timeout       seconds for an idle machine without debug options; 120
@@ -49,7 +50,7 @@ from lib.errors import CommandError
 
 VARIABLE = ("append", "witness", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
 KEYS = {
-    "suite": {"name", "configs", "machine", "installed", "modules", *VARIABLE},
+    "suite": {"name", "configs", "machine", "installed", "modules", "driver-again", *VARIABLE},
     "program": {"name", "run", "reads", "needs", "full"},
     "kunit_py": {"name", "args", "tree", "needs", "full"},
 }

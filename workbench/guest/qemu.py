@@ -37,7 +37,8 @@ SEVERAL_CPUS = "tsc=nowatchdog"
 HONEST = f"panic_on_warn=1 oops=panic {EMULATED}"
 
 TAINT_TEST = 1 << 18    # set by KUnit, and the only taint that is expected
-TAINT_MODULE = 1 << 12 | 1 << 13    # a module from outside the tree, unsigned, such as the benchmark's
+TAINT_UNSIGNED = 1 << 13    # a module without signature, in a kernel that looks for them
+TAINT_MODULE = 1 << 12 | TAINT_UNSIGNED    # a module from outside the tree, such as the benchmark's
 
 
 @dataclass

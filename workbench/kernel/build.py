@@ -4,8 +4,8 @@
 CONFIG names kernel/configs/CONFIG.config. Its `# with:` line names what it stands on: a file of kernel/fragments, or
 `topics`, which is each topic's options.config, or `topics-X`, each topic's options-X.config. Later lines win. `# arch:` and
 `# cross:` say for what it is built; `# boot:` and `# witness:` are for guests that boot it (guest/qemu.py); `# without: series`
-turns every option of the series off. Every option that was asked
-for is looked up in the result.
+turns every option of the series off, and `# tristates: m` makes modules of those that are asked for and can be. `# from: debian`
+begins with Debian's configuration and not with nothing. Every option that was asked for is looked up in the result.
 --base builds the base's source instead of the series'.
 The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebuilds nothing.
 """
@@ -20,7 +20,7 @@ import shlex
 import shutil
 import subprocess
 
-from kernel import progress, source
+from kernel import debian, progress, source
 from kernel.source import base_tree    # for those who build the base as well
 from lib import console, paths, process
 from lib.git import Git
@@ -80,6 +80,8 @@ def requested(name):
                 console.die(f"{path}: not an option: {line}")
     if setting(name, "without", "") == "series":
         options.update({option: "n" for option in new_options()})
+    if setting(name, "tristates", "") == "m":
+        options.update({option: "m" for option, kind in switches().items() if kind == "tristate" and option in options})
     return options
 
 
@@ -104,6 +106,7 @@ class Kernel:
         self.label = label or (f"{name}-base" if base else name)
         self.source = source or (paths.BASE_SOURCE if base else paths.SOURCE)
         self.objects = paths.BUILD / "kernel" / self.label
+        self.start = setting(name, "from", "")
         self.arch = setting(name, "arch", "x86_64")
         self.cross = setting(name, "cross", "")
         self.compiler = compiler or f"{self.cross}gcc"
@@ -138,15 +141,17 @@ class Kernel:
         dot_config, stamp = self.objects / ".config", self.objects / ".workbench-config"
         text = "".join(f"{k}={v}\n" if v != "n" else f"# {k} is not set\n" for k, v in wanted.items())
         kconfig = Git(self.source).text("ls-files", "-s", "--", "*Kconfig*")
-        key = hashlib.sha256((text + kconfig + self.arch).encode()).hexdigest()
+        start = self.beginning()
+        key = hashlib.sha256((start + text + kconfig + self.arch).encode()).hexdigest()
         if not (dot_config.exists() and stamp.exists() and stamp.read_text() == key):
             self.objects.mkdir(parents=True, exist_ok=True)
-            if not dot_config.exists():
+            if not dot_config.exists() and not start:
                 self.seed()
-            (self.objects / "requested.config").write_text(text)
+            (self.objects / "requested.config").write_text(start + text)
             before = dot_config.read_bytes() if dot_config.exists() else None
             stat = dot_config.stat() if before is not None else None
-            process.run(self.make(f"KCONFIG_ALLCONFIG={self.objects}/requested.config", "allnoconfig"),
+            how = "alldefconfig" if start else "allnoconfig"
+            process.run(self.make(f"KCONFIG_ALLCONFIG={self.objects}/requested.config", how),
                    f"kernel-{self.label}-config.log", f"configuring {self.label}", env=self.environment())
             if before == dot_config.read_bytes():
                 os.utime(dot_config, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -156,6 +161,12 @@ class Kernel:
         if lost:
             stamp.unlink()
             console.die(f"configuration {self.label}: asked for but not set: {' '.join(lost)}", dot_config)
+
+    def beginning(self):
+        """The text of the configuration that this one begins with; what is asked for comes behind it and wins."""
+        if self.start not in ("", "debian"):
+            console.die(f"configuration {self.name}: it can begin with debian, or with nothing, and not with {self.start}")
+        return debian.configuration() if self.start else ""
 
     def made_of(self):
         """What object trees have to have in common, so that a copy of one is a start for another."""
@@ -214,7 +225,12 @@ class Kernel:
             console.say(f"kernel {self.label}: {compiled} objects built")
         return compiled
 
-    def module(self, option, name, init):
+    def modules(self, names):
+        """Modules of this kernel, built: their files."""
+        self.build(*names, quiet=True)
+        return [self.objects / name for name in names]
+
+    def driver_again(self, option, name, init):
         """A driver that is in the kernel, as a module: its folder is built once more, beside the kernel. Returns the file.
 
         The guest is told not to start the kernel's own, by the name of its init function: the module's has another one.

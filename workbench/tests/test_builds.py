@@ -99,6 +99,33 @@ class Seed(Folder):
         self.assertEqual((new / "vmlinux").read_text(), "default")
 
 
+class Configurations(Folder):
+    """What a configuration's own lines make of it."""
+
+    def setUp(self):
+        super().setUp()
+        (self.folder / "configs").mkdir()
+        self.patch(mock.patch.object(build, "CONFIGS", self.folder / "configs"))
+
+    def write(self, text):
+        (self.folder / "configs/some.config").write_text(text)
+
+    def test_tristates_that_are_asked_for_become_modules(self):
+        self.write("# tristates: m\nCONFIG_A=y\nCONFIG_B=y\n")
+        with mock.patch.object(build, "switches", lambda: {"CONFIG_A": "tristate", "CONFIG_B": "bool", "CONFIG_C": "tristate"}):
+            self.assertEqual(build.requested("some"), {"CONFIG_A": "m", "CONFIG_B": "y"})
+
+    def test_one_begins_with_debian_s_or_with_nothing(self):
+        with mock.patch.object(build.debian, "configuration", lambda: "CONFIG_D=y\n"):
+            self.write("# from: debian\n")
+            self.assertEqual(build.Kernel("some").beginning(), "CONFIG_D=y\n")
+            self.write("CONFIG_A=y\n")
+            self.assertEqual(build.Kernel("some").beginning(), "")
+            self.write("# from: suse\n")
+            with self.assertRaises(SystemExit):
+                build.Kernel("some").beginning()
+
+
 class Builds(Folder):
     def setUp(self):
         super().setUp()
@@ -154,7 +181,7 @@ class Builds(Folder):
     def test_tristates_are_built_as_modules_against_vmlinux(self):
         self.assertEqual(self.modules("high.o\n", ["high.ko"]),
                          {"modules and modpost": "passed", "CONFIG_HIGH=m gives high.ko": "passed"})
-        self.assertEqual(self.asked, [("modules", {"CONFIG_HIGH": "m"}, ("vmlinux.o", "modules"))])
+        self.assertEqual(self.asked, [("modules", {"CONFIG_HIGH": "m"}, ("vmlinux_o", "modules"))])
 
     def test_an_old_module_is_none(self):
         self.assertEqual(self.modules("", ["high.ko"])["CONFIG_HIGH=m"], "failed")

@@ -10,6 +10,7 @@ from unittest import mock
 
 from check import boots, cache, run, schedule
 from check.suite import Suite
+from guest import qemu
 from lib import console, paths
 from lib.cases import Case
 from lib.errors import CommandError
@@ -121,6 +122,15 @@ class Boots(unittest.TestCase):
             with mock.patch.object(boots, "guests_at_once", lambda: 2):
                 times.append(boots.boot_of(Suite("x", "t", config=config, table=self.TABLE), kernel).timeout)
         self.assertEqual(times, [30, 120])
+
+    def test_modules_are_built_and_named_in_the_order_in_which_they_are_loaded(self):
+        kernel = mock.Mock(label="default")
+        kernel.modules = lambda names: [paths.BUILD / name for name in names]
+        boot = boots.boot_of(Suite("x", "t", config="default", table={**self.TABLE, "modules": ["lib/b.ko", "drivers/a.ko"]}), kernel)
+        self.assertEqual(boot.files["load"], "b.ko\na.ko\n")
+        self.assertEqual(boot.binaries, {"b.ko": paths.BUILD / "lib/b.ko", "a.ko": paths.BUILD / "drivers/a.ko"})
+        self.assertTrue(boot.taint & qemu.TAINT_UNSIGNED)
+        self.assertFalse(boots.boot_of(Suite("x", "t", config="default", table=self.TABLE), kernel).taint & qemu.TAINT_UNSIGNED)
 
     @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
     def test_what_prepares_has_no_case_and_what_was_promised_has_to_be_there(self):

@@ -455,6 +455,9 @@ class Witnesses(StubQemu):
         self.assertTrue(self.sees("parameters", files={"/proc/cmdline": "console=ttyS0 sysctl.kernel.panic=1 kunit.autorun=0\n"}))
         self.assertFalse(self.sees("parameters", files={"/proc/cmdline": "pgae_owner=on\n"},
                                    dmesg='Unknown kernel command line parameters "pgae_owner=on", will be passed to user space.'))
+        unknown = 'Unknown kernel command line parameters "nokaslr{}", will be passed to user space.'
+        self.assertTrue(self.sees("parameters", files={"/proc/cmdline": "nokaslr\n"}, dmesg=unknown.format("")))
+        self.assertFalse(self.sees("parameters", files={"/proc/cmdline": "nokaslr a\n"}, dmesg=unknown.format(" a")))
 
     def test_the_job_makes_a_case_of_each(self):
         job = (paths.WORKBENCH / "guest" / "jobs" / "witness").read_text().replace("/job/", f"{self.folder}/")

@@ -13,6 +13,7 @@ The object tree is build/kernel/CONFIG (or CONFIG-base); an unchanged tree rebui
 import argparse
 import contextlib
 import fcntl
+import functools
 import hashlib
 import os
 import re
@@ -292,8 +293,17 @@ def some(options):
 
 def known_options(tree, *commit):
     """Every option that the Kconfig files of a tree, or of one of its commits, define."""
+    return defined_at(tree, *commit) if commit else defined_in(tree)
+
+
+def defined_in(tree, *commit):
+    """The same, read from all Kconfig files."""
     lines = Git(tree).text("grep", "-hE", r"^\s*(menu)?config \w+", *commit, "--", "*Kconfig*")
-    return {f"CONFIG_{name}" for name in re.findall(r"config (\w+)", lines)}
+    return frozenset(f"CONFIG_{name}" for name in re.findall(r"config (\w+)", lines))
+
+
+# A tree changes, a commit does not: it is asked once.
+defined_at = functools.cache(defined_in)
 
 
 def settable_options(options):
@@ -309,11 +319,16 @@ def switches():
 
 def prompted_options():
     """Option -> its type, or `prompt`, for each option of the series' tree that has a prompt."""
-    lines = source.git().text("grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
-                              source.commit(), "--", "*Kconfig*").splitlines()
-    pairs = zip(lines, lines[1:])
-    return {f"CONFIG_{line.split()[1]}": following.split()[0] for line, following in pairs
-            if "config " in line and '"' in following}
+    return dict(prompted_at(paths.SOURCE, source.commit()))
+
+
+@functools.cache
+def prompted_at(tree, commit):
+    """The same as pairs, of a commit."""
+    lines = Git(tree).text("grep", "-hE", r"^\s*((menu)?config \w+|(bool|tristate|int|hex|string|prompt) \")",
+                           commit, "--", "*Kconfig*").splitlines()
+    return tuple((f"CONFIG_{line.split()[1]}", following.split()[0]) for line, following in zip(lines, lines[1:])
+                 if "config " in line and '"' in following)
 
 
 def run_counted(words, log, env, label, quiet):

@@ -21,7 +21,7 @@ from guest import qemu
 from kernel import build, prefixes, source
 from lib import lock, paths
 from lib.errors import CommandError
-from lib.git import listed, mail_of
+from lib.git import Git, listed, mail_of
 
 # Pins, says on which commit, and holds it until its input ends.
 RUN = "import sys; sys.path.insert(0, sys.argv[1]); from kernel import source; " \
@@ -281,7 +281,9 @@ class Settings(Run):
         self.good("assemble")
 
     def asked(self):
-        """What the checks ask git for."""
+        """What the checks ask git for, each time anew."""
+        build.defined_at.cache_clear()
+        build.prompted_at.cache_clear()
         with self.pinned():
             return {"options": sorted(build.series_options()), "settable": build.new_options(),
                     "touched": sorted(static.touched(".c")), "commits": static.commits(),
@@ -310,6 +312,25 @@ class Settings(Run):
                     self.git("config", place, name, value, env={**os.environ, **env})
                 with self.subTest(place), mock.patch.dict(os.environ, env):
                     self.assertEqual(self.asked(), plain)
+
+    def test_a_commit_is_asked_for_its_options_once(self):
+        """Each question reads all Kconfig files; of another commit the answer is another."""
+        def questions():
+            with self.pinned(), mock.patch.object(Git, "text", autospec=True, side_effect=Git.text) as asked, \
+                    mock.patch.object(build, "known_options", wraps=self.with_base_option(build.known_options)):
+                found = [(build.new_options(), sorted(build.series_options()), build.switches()) for _ in range(3)]
+                found[0][2].clear()     # an answer belongs to who asked
+                self.assertEqual(found[1], (build.new_options(), sorted(build.series_options()), build.switches()))
+                return found[1], sum("grep" in call.args for call in asked.call_args_list)
+
+        ours = (["CONFIG_OURS"], ["CONFIG_HIDDEN", "CONFIG_OURS"], {"CONFIG_OURS": "bool"})
+        self.assertEqual(questions(), (ours, 2))
+        self.assertEqual(questions(), (ours, 0))
+        self.change("mm/Kconfig", "\tbool\n", "\tbool \"hidden\"\n")
+        self.good("assemble")
+        more = (["CONFIG_HIDDEN", "CONFIG_OURS"], ["CONFIG_HIDDEN", "CONFIG_OURS"],
+                {"CONFIG_OURS": "bool", "CONFIG_HIDDEN": "bool"})
+        self.assertEqual(questions(), (more, 2))
 
     @staticmethod
     def with_base_option(function):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """git, the only place that calls it: commands whose result no user configuration can change."""
 
+import itertools
 import os
 import subprocess
 from pathlib import Path
@@ -94,6 +95,16 @@ def listed(top, *unwanted):
     return sorted(found)
 
 
+def shortened(text, most=3):
+    """What git said, with the first of many lines that differ in their last word: on a full disk it names each file."""
+    kept = []
+    for _, group in itertools.groupby(text.split("\n"), key=lambda line: line.rpartition(" ")[0] or line):
+        lines = list(group)
+        left = len(lines) - most
+        kept += lines if left < 2 else [*lines[:most], f"({left} more lines like this)"]
+    return "\n".join(kept)
+
+
 def mail_of(git, commit):
     """A commit as a mail, in a form that no setting changes."""
     options = [option for option in DIFF_OPTIONS if option not in ("-p", "-r")]
@@ -119,7 +130,7 @@ class Git:
                               stderr=subprocess.PIPE, check=False)
         if check and done.returncode:
             text = (done.stderr or done.stdout).decode(errors="replace").strip().replace("\n\t", " ")
-            raise GitError(f"git {words[0]}: {text}")
+            raise GitError(f"git {words[0]}: {shortened(text)}")
         return done
 
     def as_user(self, *words, stdin=None, env=None):

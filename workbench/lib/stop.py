@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 
-from lib import console
+from lib import console, errors
 
 SET_PDEATHSIG, SET_CHILD_SUBREAPER = 1, 36
 WATCHED = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD, signal.SIGTSTP, signal.SIGCONT}
@@ -73,10 +73,10 @@ def told(work):
     except SystemExit as error:
         return error.code if isinstance(error.code, int) else int(bool(error.code))
     except Exception as error:      # pylint: disable=broad-exception-caught
-        if not hasattr(error, "problems"):
+        if not (lines := errors.told(error)):
             raise
-        for problem in error.problems:
-            print(f"[{console.elapsed():>6}] error: {problem}", file=sys.stderr)
+        for line in lines:
+            print(f"[{console.elapsed():>6}] error: {line}", file=sys.stderr)
         return 1
 
 

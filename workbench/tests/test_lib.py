@@ -12,6 +12,7 @@ from unittest import mock
 
 from lib import files, lock
 from lib.errors import CommandError
+from lib.git import Git, GitError
 
 
 class Files(unittest.TestCase):
@@ -70,6 +71,27 @@ class Locks(unittest.TestCase):
             order.append("first")
         thread.join()
         self.assertEqual(order, ["first", "second"])
+
+
+class Report(unittest.TestCase):
+    """What git says, as the user gets it."""
+
+    def said(self, lines):
+        done = mock.Mock(returncode=1, stdout=b"", stderr="".join(f"{line}\n" for line in lines).encode())
+        with mock.patch("subprocess.run", return_value=done), self.assertRaises(GitError) as caught:
+            Git("/none").out("checkout", "series")
+        return caught.exception.problems
+
+    def test_a_line_for_each_of_many_files_is_three(self):
+        """W8: on a full disk the reason stood below as many lines as there were files to write."""
+        files_lost = [f"error: unable to write file mm/{number}.c" for number in range(71)]
+        self.assertEqual("\n".join(self.said([*files_lost, "fatal: write error. Out of diskspace"])).splitlines(), [
+            "git checkout: error: unable to write file mm/0.c", "error: unable to write file mm/1.c",
+            "error: unable to write file mm/2.c", "(68 more lines like this)", "fatal: write error. Out of diskspace"])
+
+    def test_what_is_short_stays(self):
+        self.assertEqual(self.said(["error: a file b", "error: a file c", "error: a file d", "fatal: x"]),
+                         ["git checkout: error: a file b\nerror: a file c\nerror: a file d\nfatal: x"])
 
 
 if __name__ == "__main__":

@@ -123,6 +123,12 @@ class Status(unittest.TestCase):
         self.assertRegex(done.stderr, r"\A\[ *\d+:\d\d\] error: no such thing\n\Z")
         self.assertEqual(done.returncode, 1)
 
+    def test_a_full_disk_or_a_folder_of_somebody_else_is_one_line_too(self):
+        for number, text in ((28, "No space left on device"), (13, "Permission denied")):
+            done = self.status(f"def work(): raise OSError({number}, {text!r}, '/build/x')")
+            self.assertRegex(done.stderr, rf"\A\[ *\d+:\d\d\] error: /build/x: {text}\n\Z")
+            self.assertEqual(done.returncode, 1)
+
     def test_a_mistake_of_ours_is_told_whole(self):
         self.assertIn("ZeroDivisionError", self.status("work = lambda: 1 / 0").stderr)
 

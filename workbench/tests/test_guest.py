@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tarfile
-import tempfile
 import threading
 import time
 import unittest
@@ -18,6 +17,7 @@ from unittest import mock
 from guest import demo, judge, machines, qemu, results, root, shell, stacks
 from lib import console, paths
 from lib.errors import CommandError
+from shared import Folder, alive, wait_for
 
 SAID = "workbench: job "
 
@@ -31,20 +31,6 @@ def tar_of(*named):
             member.size = len(text)
             archive.addfile(member, io.BytesIO(text.encode()))
     return out.getvalue()
-
-
-class Folder(unittest.TestCase):
-    """A test with a folder of its own."""
-
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-
-    def patch(self, *args, **kwargs):
-        patch = mock.patch.object(*args, **kwargs)
-        self.addCleanup(patch.stop)
-        return patch.start()
 
 
 class StubQemu(Folder):
@@ -100,30 +86,20 @@ qemu.watch(["qemu-system-x86_64"], folder / "log", int(sys.argv[3]), b"")
         return parent, int((self.folder / "pid").read_text())
 
     def until(self, true, seconds=15):
-        end = time.monotonic() + seconds
-        while not true():
-            self.assertLess(time.monotonic(), end, "it did not happen in time")
-            time.sleep(0.02)
-
-    def gone(self, pid):
-        """Is a process no more, or only a zombie?"""
-        try:
-            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
-        except OSError:
-            return True
+        self.assertTrue(wait_for(true, seconds), "it did not happen in time")
 
     def test_it_dies_with_its_command(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             parent, pid = self.started()
             parent.send_signal(number)
             parent.wait(timeout=10)
-            self.until(lambda: self.gone(pid))
+            self.until(lambda: not alive(pid))
             (self.folder / "pid").unlink()
 
     def test_its_time_needs_no_command(self):
         parent, pid = self.started(timeout=2)
         parent.send_signal(signal.SIGSTOP)
-        self.until(lambda: self.gone(pid), seconds=30)
+        self.until(lambda: not alive(pid), seconds=30)
         parent.send_signal(signal.SIGCONT)
 
     def test_a_hung_guest_is_told(self):

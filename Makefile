@@ -45,10 +45,11 @@ help:
 	'Private memory for Linux: a patch series, and the workbench to build, boot and test it.' \
 	'' \
 	'  make demo            boot the patched kernel with emulated CXL memory and walk through it' \
-	'  make check           all tests; again: what has not passed yet; the last line counts them' \
-	'  make check T=NAME    a topic, a suite, or one boot of it as SUITE:CONFIG; BASE=1 runs it on' \
-	'                       the base, AGAIN=1 again, ACCEPT=1 writes down its cases as expected' \
-	'  make check-full      check, and every config, boot line and prefix (hours)' \
+	'  make check           all tests; again: what has not passed (AGAIN=1: all); the last line counts' \
+	'  make check T=NAME    a topic, a suite, or one boot of it as SUITE:CONFIG (workbench/wb check' \
+	'                       --list has the names); BASE=1 runs it on the kernel without the series,' \
+	'                       ACCEPT=1 writes its cases down as the expected ones' \
+	'  make check-full      check, and every config, boot line and commit (hours)' \
 	'  make lint            the fast static checks alone' \
 	'  make shell           the guest with a shell, or CMD="...", whose exit status is make'"'"'s' \
 	'                       [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"] [SHARE=dir] [GDB=1]' \
@@ -56,12 +57,12 @@ help:
 	'' \
 	'  make tree            the series as commits in build/linux [FORCE=1 drops unsaved commits]' \
 	'  make refresh         build/linux back into patches/ and the new files' \
-	'  make range-diff      the series of revision FROM=x beside that of now' \
+	'  make range-diff      the series as it was beside that of now, FROM=HEAD~3 or another revision' \
 	'  make base-update     the newest 7.3.y: what conflicts, what moved, and a new base/lock' \
 	'  make kernel          build one kernel, CONFIG=$(firstword $(CONFIGS))' \
 	$(patsubst %,'                                           %',$(wordlist 2,99,$(CONFIGS))) \
 	'  make mbox            build/mbox/*.mbx, proven with b4 [TOPIC=x] [SIGNOFF="Name <mail>"]' \
-	'  make bisect          build every prefix of the series' \
+	'  make bisect          build every commit of the series, with its options on and off (hours)' \
 	'  make clean           remove build/ but for downloads, ccache and the tree; ALL=1 removes all' \
 	'' \
 	'  KERNEL=<git tree[@revision] | directory | tarball>  use this Linux 7.3 from now on;' \
@@ -69,7 +70,9 @@ help:
 	'  SETUP=no             install nothing, say what is missing' \
 	'  WB_BUILD=/path       keep everything generated there, not in build/' \
 	'  ACCEL=kvm            use KVM if a probe boot works (TCG otherwise)' \
-	'  GUESTS=1             boot one guest of check at a time'
+	'  GUESTS=1             boot one guest of check at a time' \
+	'' \
+	'README.md has what it takes, what to do when a test fails, and how to work on the series.'
 
 setup:
 	@workbench/host/setup base $(sort $(foreach goal,$(MAKECMDGOALS),$(needs.$(goal))))

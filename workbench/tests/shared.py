@@ -34,7 +34,7 @@ def alive(pid):
         return False
 
 
-def wait_for(condition, seconds=20):
+def wait_for(condition, seconds=120):
     """Until it holds, or time is up."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

@@ -85,8 +85,8 @@ qemu.watch(["qemu-system-x86_64"], folder / "log", int(sys.argv[3]), b"")
         self.until((self.folder / "pid").exists)
         return parent, int((self.folder / "pid").read_text())
 
-    def until(self, true, seconds=15):
-        self.assertTrue(wait_for(true, seconds), "it did not happen in time")
+    def until(self, true):
+        self.assertTrue(wait_for(true), "it did not happen in time")
 
     def test_it_dies_with_its_command(self):
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
@@ -99,7 +99,7 @@ qemu.watch(["qemu-system-x86_64"], folder / "log", int(sys.argv[3]), b"")
     def test_its_time_needs_no_command(self):
         parent, pid = self.started(timeout=2)
         parent.send_signal(signal.SIGSTOP)
-        self.until(lambda: not alive(pid), seconds=30)
+        self.until(lambda: not alive(pid))
         parent.send_signal(signal.SIGCONT)
 
     def test_a_hung_guest_is_told(self):

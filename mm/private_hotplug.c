@@ -39,16 +39,24 @@
 int private_node_check_add(int nid)
 {
 	struct private_node *pn;
+	bool private;
+	int ret = 0;
 
 	if (!node_is_private(nid))
 		return 0;
 
+	/* It may be given back meanwhile; then it is ordinary, or unowned. */
+	mutex_lock(&private_nodes_lock);
+	private = node_is_private(nid);
 	pn = private_node_find(nid);
 	if (pn && private_node_has_owner(pn) && pn->adder != current) {
 		pr_info("%s[%d] cannot add memory to node %d of %s\n",
 			current->comm, task_pid_nr(current), nid, pn->name);
-		return -EBUSY;
+		ret = -EBUSY;
 	}
+	mutex_unlock(&private_nodes_lock);
+	if (ret || !private)
+		return ret;
 	return private_zonelists_alloc();
 }
 
@@ -214,6 +222,7 @@ static int private_node_notify(struct notifier_block *self,
 			       unsigned long action, void *arg)
 {
 	const int nid = ((struct node_notify *)arg)->nid;
+	void (*released)(int nid) = NULL;
 	struct private_node *pn;
 
 	if (!node_is_private(nid)) {
@@ -225,16 +234,23 @@ static int private_node_notify(struct notifier_block *self,
 	switch (action) {
 	case NODE_ADDED_FIRST_MEMORY:
 		pr_info("node %d has memory\n", nid);
+		mutex_lock(&private_nodes_lock);
 		pn = private_node_find(nid);
 		if (!pn || !private_node_has_owner(pn))
 			pr_warn("node %d was reserved by numa_spm= and has no owner: its memory is private, and nobody allocates it\n",
 				nid);
+		mutex_unlock(&private_nodes_lock);
 		break;
 	case NODE_REMOVED_LAST_MEMORY:
 		pr_info("node %d has no memory any more\n", nid);
+		mutex_lock(&private_nodes_lock);
 		pn = private_node_find(nid);
-		if (pn && pn->ops && pn->ops->released)
-			pn->ops->released(nid);
+		if (pn && pn->ops)
+			released = pn->ops->released;
+		mutex_unlock(&private_nodes_lock);
+		/* Blocks are left, so that the owner cannot go. */
+		if (released)
+			released(nid);
 		break;
 	}
 	return NOTIFY_OK;

@@ -9,9 +9,14 @@
  * Documentation/mm/private_nodes.rst for the concept.
  *
  * Locking: device_hotplug_lock, which also orders the adding and removing of
- * memory against the decision. What is read without it are private_nodes_mask
- * and the masks of features, bit by bit: a bit of a node does not change while
- * the node has memory.
+ * memory against the decision: a node becomes private under it. Inside it,
+ * private_nodes_lock protects the list of nodes and who owns them. A node is
+ * given back under private_nodes_lock alone: it has no memory then, and nobody
+ * but the owner could add some, so there is nothing to order; and whoever
+ * unplugs another node may hold device_hotplug_lock for ever.
+ *
+ * What is read without these are private_nodes_mask and the masks of features,
+ * bit by bit: a bit of a node does not change while the node has memory.
  */
 #define pr_fmt(fmt) "private_node: " fmt
 
@@ -21,8 +26,10 @@
 #include <linux/export.h>
 #include <linux/init.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/memory.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
 #include <linux/slab.h>
@@ -38,7 +45,10 @@
 DEFINE_STATIC_KEY_FALSE(private_nodes_key);
 EXPORT_SYMBOL_GPL(private_nodes_key);
 
-/* The decision: written under device_hotplug_lock or at boot, read anywhere */
+/*
+ * The decision: set under device_hotplug_lock and private_nodes_lock or at
+ * boot, cleared under private_nodes_lock, read anywhere
+ */
 nodemask_t private_nodes_mask __read_mostly;
 EXPORT_SYMBOL_GPL(private_nodes_mask);
 
@@ -55,7 +65,10 @@ static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_mask
  */
 static nodemask_t private_once_ordinary __read_mostly;
 
-/* All reserved and claimed nodes; protected by device_hotplug_lock */
+/* Held for an instant only; inside device_hotplug_lock where both are needed */
+DEFINE_MUTEX(private_nodes_lock);
+
+/* All reserved and claimed nodes; protected by private_nodes_lock */
 static LIST_HEAD(private_nodes);
 
 /* What private_node_reserve() was told, until there is a slab allocator */
@@ -152,7 +165,7 @@ static int private_block_of_node(struct memory_block *mem, void *arg)
 
 /*
  * Blocks that are offline count: they would come online as what the node is
- * then. The caller holds device_hotplug_lock.
+ * then. The caller holds device_hotplug_lock, or owns the node and adds none.
  */
 bool private_node_has_memory(int nid)
 {
@@ -171,11 +184,11 @@ static bool private_node_has_cpus(int nid)
 	return false;
 }
 
-/* The caller holds device_hotplug_lock. */
 struct private_node *private_node_find(int nid)
 {
 	struct private_node *pn;
 
+	lockdep_assert_held(&private_nodes_lock);
 	list_for_each_entry(pn, &private_nodes, list) {
 		if (pn->nid == nid)
 			return pn;
@@ -198,12 +211,16 @@ bool private_node_has_owner(const struct private_node *pn)
 	return pn->name[0];
 }
 
-/* Returns the object of a node that nobody else has, or an ERR_PTR(). */
+/*
+ * Returns the object of a node that nobody else has, or an ERR_PTR(). The
+ * caller holds device_hotplug_lock, too.
+ */
 static struct private_node *
 private_node_claim_locked(int nid, const struct private_node_desc *desc)
 {
 	struct private_node *pn = private_node_find(nid), *new = NULL;
 
+	lockdep_assert_held(&private_nodes_lock);
 	if (pn && private_node_has_owner(pn))
 		return ERR_PTR(-EBUSY);
 	if (private_node_has_memory(nid) || private_node_has_cpus(nid))
@@ -260,7 +277,9 @@ struct private_node *private_node_claim(int nid,
 
 	if (lock_device_hotplug_killable())
 		return ERR_PTR(-EINTR);
+	mutex_lock(&private_nodes_lock);
 	pn = private_node_claim_locked(nid, desc);
+	mutex_unlock(&private_nodes_lock);
 	unlock_device_hotplug();
 
 	return pn;
@@ -289,6 +308,7 @@ struct private_node *private_node_claim_reserved(u64 hint,
 
 	if (lock_device_hotplug_killable())
 		return ERR_PTR(-EINTR);
+	mutex_lock(&private_nodes_lock);
 	list_for_each_entry(pn, &private_nodes, list) {
 		rank = private_node_rank(pn, hint);
 		if (rank > best_rank) {
@@ -300,6 +320,7 @@ struct private_node *private_node_claim_reserved(u64 hint,
 		pn = private_node_claim_locked(best->nid, desc);
 	else
 		pn = ERR_PTR(-ENOSPC);
+	mutex_unlock(&private_nodes_lock);
 	unlock_device_hotplug();
 
 	return pn;
@@ -309,14 +330,11 @@ EXPORT_SYMBOL_GPL(private_node_claim_reserved);
 int private_node_release(struct private_node *pn)
 {
 	struct module *owner;
-	int ret = 0;
 
-	lock_device_hotplug();
-	if (private_node_has_memory(pn->nid)) {
-		ret = -EBUSY;
-		goto unlock;
-	}
+	if (private_node_has_memory(pn->nid))
+		return -EBUSY;
 
+	mutex_lock(&private_nodes_lock);
 	pr_info("node %d is released by %s\n", pn->nid, pn->name);
 	owner = pn->owner;
 	if (private_node_is_reserved(pn->nid)) {
@@ -331,10 +349,9 @@ int private_node_release(struct private_node *pn)
 		list_del(&pn->list);
 		kfree(pn);
 	}
+	mutex_unlock(&private_nodes_lock);
 	module_put(owner);
-unlock:
-	unlock_device_hotplug();
-	return ret;
+	return 0;
 }
 EXPORT_SYMBOL_GPL(private_node_release);
 
@@ -375,6 +392,7 @@ enum private_node_state private_node_state(int nid)
 		return PRIVATE_NODE_FREE;
 
 	lock_device_hotplug();
+	mutex_lock(&private_nodes_lock);
 	if (node_is_private(nid)) {
 		pn = private_node_find(nid);
 		if (private_node_has_memory(nid))
@@ -384,6 +402,7 @@ enum private_node_state private_node_state(int nid)
 		else
 			state = PRIVATE_NODE_RESERVED;
 	}
+	mutex_unlock(&private_nodes_lock);
 	unlock_device_hotplug();
 
 	return state;

@@ -16,6 +16,7 @@
 #include <linux/memory_hotplug.h>
 #include <linux/mm.h>
 #include <linux/mmzone.h>
+#include <linux/mutex.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
 #include <linux/vmstat.h>
@@ -31,15 +32,23 @@ int offline_and_remove_memory_ranges_locked(const struct range *ranges,
 
 #ifdef CONFIG_PRIVATE_NODES
 
+/* mm/private_node.c; what it orders is told there */
+extern struct mutex private_nodes_lock;
+
 /*
- * A node that is reserved or claimed. All fields are protected by
- * device_hotplug_lock. An object without an owner is a reserved node.
+ * A node that is reserved or claimed. An object without an owner is a reserved
+ * node. Fields are written under private_nodes_lock, but for @adder and what
+ * private_node_set_features() sets. The owner reads his without, and so does
+ * who holds device_hotplug_lock for a node that has memory.
  */
 struct private_node {
 	/* In private_nodes, as long as the node is reserved or claimed */
 	struct list_head list;
 	int nid;
-	/* The task that adds memory for the owner right now, or NULL */
+	/*
+	 * The task that adds memory for the owner right now, or NULL; protected
+	 * by device_hotplug_lock
+	 */
 	struct task_struct *adder;
 	/* What a reserved node is meant for; empty for a node of the pool */
 	struct range window;
@@ -51,8 +60,10 @@ struct private_node {
 	struct module *owner;
 };
 
-/* mm/private_node.c; the caller holds device_hotplug_lock */
+/* mm/private_node.c; the caller holds private_nodes_lock */
 struct private_node *private_node_find(int nid);
+
+/* mm/private_node.c; see there for who may call them */
 bool private_node_has_owner(const struct private_node *pn);
 bool private_node_has_memory(int nid);
 void private_node_note_ordinary(int nid);

@@ -123,7 +123,8 @@ static __always_inline bool private_nodes_enabled(void)
  * there: N_MEMORY_PRIVATE says that. It cannot change while the node has
  * memory, so for the node of a page that the caller holds it is stable.
  *
- * Context: Any. Without such a page, device_hotplug_lock makes it stable.
+ * Context: Any. Without such a page, device_hotplug_lock keeps an ordinary node
+ * ordinary; a private one without memory can be given back at any time.
  * Return: true if memory of @nid is or would be private.
  */
 static __always_inline bool node_is_private(int nid)
@@ -218,8 +219,8 @@ struct private_node *private_node_claim_reserved(u64 hint,
  *
  * The node becomes what it was before the claim, reserved or ordinary.
  *
- * Context: Process, may sleep. Takes device_hotplug_lock. Not from a callback
- * of &struct private_node_ops.
+ * Context: Process, may sleep, but does not wait for anybody who adds or
+ * removes memory. Not from a callback of &struct private_node_ops.
  * Return: 0, or -EBUSY: the node has memory (memory blocks that are offline
  * count); it stays claimed. -EOPNOTSUPP without private nodes.
  */

@@ -2931,6 +2931,48 @@ static void a_claim_can_be_killed(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, node_is_private(c->owner->nid));
 }
 
+struct releaser {
+	struct private_node *pn;
+	struct completion done;
+	int ret;
+};
+
+static int release_and_tell(void *arg)
+{
+	struct releaser *r = arg;
+
+	r->ret = private_node_release(r->pn);
+	complete(&r->done);
+	while (!kthread_should_stop())
+		schedule_timeout_uninterruptible(1);
+	return 0;
+}
+
+/* Giving back cannot be refused, so it must not wait for who unplugs something else. */
+static void a_release_waits_for_no_unplug(struct kunit *test)
+{
+	struct releaser *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	struct task_struct *task;
+	unsigned long left = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	claim(test, 0);
+	r->pn = f->owners[0].pn;
+	init_completion(&r->done);
+	lock_device_hotplug();
+	task = kthread_run(release_and_tell, r, "private_kunit");
+	if (!IS_ERR(task))
+		left = wait_for_completion_timeout(&r->done, 5 * HZ);
+	unlock_device_hotplug();
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	kthread_stop(task);
+	f->owners[0].pn = NULL;
+	KUNIT_EXPECT_GT_MSG(test, left, 0, "still waiting");
+	KUNIT_EXPECT_EQ(test, r->ret, 0);
+	KUNIT_EXPECT_FALSE(test, node_is_private(f->owners[0].nid));
+}
+
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
 /* CPUs that are offline belong to a node, too. */
 static void offline_cpus_keep_a_node(struct kunit *test)
@@ -3409,6 +3451,7 @@ static struct kunit_case private_node_cases[] = {
 #endif
 	KUNIT_CASE(a_claim_waits_for_no_task),
 	KUNIT_CASE(a_claim_can_be_killed),
+	KUNIT_CASE(a_release_waits_for_no_unplug),
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
 	KUNIT_CASE(offline_cpus_keep_a_node),
 #endif

@@ -14,6 +14,7 @@
 
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
+#include <linux/align.h>
 #include <linux/damon.h>
 #include <linux/device.h>
 #include <linux/hugetlb.h>
@@ -180,6 +181,13 @@ static void plug_both_zones(struct kunit *test)
 	KUNIT_ASSERT_TRUE(test, populated_zone(&NODE_DATA(f->nid)->node_zones[ZONE_NORMAL]));
 }
 
+/* This test is the owner, so that what is found stays. */
+static struct private_node *find(int nid)
+{
+	guard(mutex)(&private_nodes_lock);
+	return private_node_find(nid);
+}
+
 /*
  * As ACPI or a write to "probe" add memory. A node that has an owner takes it
  * from nobody else, so this poses as the owner.
@@ -190,7 +198,7 @@ static int add_block(struct fixture *f, int b, int id, mhp_t flags)
 	int ret;
 
 	lock_device_hotplug();
-	pn = private_node_find(f->nid);
+	pn = find(f->nid);
 	if (pn)
 		pn->adder = current;
 	ret = __add_memory(id, f->blocks[b].start, block_size(), flags);
@@ -397,7 +405,8 @@ static void reserves_of_the_system(struct kunit *test)
 	save_reserves(test);
 	plug_both_zones(test);
 	KUNIT_ASSERT_EQ(test, read_totalram(), totalram_pages());
-	mn.start_pfn = NODE_DATA(f->ordinary)->node_start_pfn;
+	/* A whole block, as those who listen expect it. */
+	mn.start_pfn = ALIGN(NODE_DATA(f->ordinary)->node_start_pfn, block_pages());
 	while (!pfn_to_online_page(mn.start_pfn))
 		mn.start_pfn += block_pages();
 	sysctl_user_reserve_kbytes = 1;
@@ -707,7 +716,7 @@ static void nobody_else_adds_meanwhile(struct kunit *test)
 
 	claim(test);
 	lock_device_hotplug();
-	pn = private_node_find(f->nid);
+	pn = find(f->nid);
 	pn->adder = &init_task;
 	KUNIT_EXPECT_EQ(test, __add_memory(f->nid, memory, block_size(), MHP_NONE), -EBUSY);
 	pn->adder = NULL;
@@ -724,9 +733,7 @@ static void an_unknown_window_is_no_pool(struct kunit *test)
 	struct fixture *f = test->priv;
 
 	claim(test);
-	lock_device_hotplug();
-	KUNIT_EXPECT_NE(test, private_node_find(f->nid)->window.end, 0);
-	unlock_device_hotplug();
+	KUNIT_EXPECT_NE(test, find(f->nid)->window.end, 0);
 }
 
 static void the_memmap_is_elsewhere(struct kunit *test)

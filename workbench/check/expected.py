@@ -102,7 +102,9 @@ class Expected:
                 for path, lines in self.files.items() for label in sorted(lines) if (path, label) not in known]
 
     def accept(self, results, suites):
-        """Take over what was seen of suites in which no case failed; what was changed, in lines for the user."""
+        """Take over what was seen of suites in which no case failed; what was changed, in lines for the user. The files are read
+        again: they may have changed since the run began, which can be an hour ago."""
+        self.files = {path: read(path) for path in self.files}
         told = []
         for case in self.orphans(suites):
             for path, lines in self.files.items():

@@ -2,7 +2,8 @@
 """How far the build of a kernel is: n of about m objects, and the time left.
 
 m is what the last build from nothing had, less what lies in the object tree already; before there was one on this machine,
-what kernel/objects.toml says. Of a tree that is complete nobody knows what a change makes old: then n is shown alone.
+what kernel/objects.toml says. Of a tree that is complete nobody knows what a change makes old: then n is shown alone, and
+so it is from where it is more than was foreseen.
 """
 
 import os
@@ -44,8 +45,7 @@ class Progress:
         for label in (self.label, self.label.removesuffix("-base")):
             if label in kept:
                 return kept[label]
-        lines = shipped.get(self.label.removesuffix("-base"))
-        return {"lines": lines, "files": lines} if lines else None
+        return shipped.get(self.label.removesuffix("-base"))
 
     def expect(self):
         """How many objects are still to be built, or None if nobody knows."""
@@ -69,7 +69,9 @@ class Progress:
         if not self.expected:
             return f"{self.count} objects"
         share = self.count / self.expected
-        text = f"{self.count} of about {max(self.expected, self.count)} objects"
+        if share > 1:
+            return f"{self.count} objects"
+        text = f"{self.count} of about {self.expected} objects"
         if 0.05 <= share < 1:
             left = (time.time() - self.begun) * (1 - share) / share
             text += f", {int(left) // 60}:{int(left) % 60:02d} left"

@@ -113,6 +113,13 @@ class Expectations(Folder):
         self.assertEqual([line for line in self.file.read_text().splitlines() if line[0] != "#"], ["x:debug | a | pass", "x:default | z | pass"])
         self.assertIn("x:debug | a | skip: now\n", text)
 
+    def test_what_was_written_while_it_ran_stays(self):
+        self.file.write_text(self.LINES)
+        hopes, other = self.hopes(), Suite("x", "t", config="default")
+        self.file.write_text(self.LINES + "x:default | z | pass\n")
+        hopes.accept([Result(self.suite, [GOOD[0]])], [self.suite, other])
+        self.assertEqual([line for line in self.file.read_text().splitlines() if line[0] != "#"], ["x:debug | a | pass", "x:default | z | pass"])
+
     def test_nothing_of_a_suite_with_a_failure_is_accepted(self):
         told, text = self.accept((self.suite, [Case("a", "failed", "why"), Case("new", "passed")]), text=self.LINES)
         self.assertEqual(told, ["x:debug: not accepted, 1 of its cases failed"])

@@ -18,7 +18,7 @@ class ProgressTests(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.build = Path(folder.name)
-        (self.build / "shipped.toml").write_text("default = 40\n")
+        (self.build / "shipped.toml").write_text("default = { lines = 40, files = 20 }\n")
         for name, value in (("KEPT", self.build / "objects.json"), ("SHIPPED", self.build / "shipped.toml")):
             patcher = mock.patch.object(progress, name, value)
             patcher.start()
@@ -62,6 +62,14 @@ class ProgressTests(unittest.TestCase):
             (self.build / f"kernel/default/mm/{n}.o").unlink()
         said, _ = self.make(10, script="for n in 1 2 3; do echo '  CC      mm/x.o'; done")
         self.assertIn("3 of about 12 objects", said)
+
+    def test_more_than_was_foreseen(self):
+        """What was changed made old what lay there: no total is told that is not one."""
+        self.make(10, more=10)
+        (self.build / "kernel/default/mm/10.o").unlink()
+        said, _ = self.make(10, script="for n in 1 2 3 4; do echo '  CC      mm/x.o'; done")
+        self.assertIn("2 of about 2 objects", said)
+        self.assertIn("default: 3 objects\n", said)
 
     def test_of_a_change_nobody_knows_the_total(self):
         """A complete tree: the number alone, and it is not taken for a build from nothing."""

@@ -69,12 +69,13 @@ def boot_of(suite, kernel):
                      kselftests=bool(table.get("kselftest")) or table.get("installed", False))
 
 
-def cases(suite, boot):
-    """Boot, and collect the cases."""
+def cases(suite, boot, quiet=False):
+    """Boot, and collect the cases; the console around a problem is shown, unless a problem is what is wanted."""
     outcome = qemu.run(boot)
     if outcome.skipped:
         return [Case(f"boot {boot.name}", "skipped", outcome.skipped)]
-    print("".join(f"         | {line}\n" for line in outcome.excerpt), end="", flush=True)
+    if not quiet:
+        print("".join(f"         | {line}\n" for line in outcome.excerpt), end="", flush=True)
     detail = "; ".join(outcome.problems)
     whole = Case(f"boot {boot.name}", "failed", f"{detail} (log {outcome.console})") if detail else \
         Case(f"boot {boot.name}", "passed")

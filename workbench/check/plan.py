@@ -42,7 +42,7 @@ import difflib
 import tomllib
 
 from bench import run as bench
-from check import builds, host, kunit_py, lint, objects, programs, promised, reads, static
+from check import builds, host, kunit_py, lint, mutants, objects, programs, promised, reads, static
 from check.suite import Suite
 from kernel import prefixes
 from lib import paths
@@ -121,10 +121,15 @@ def boots():
 
 def everything():
     """Everything there is to run, in order: the cheap ones first."""
-    found = [*host_checks(),
-             *(programs.suite(topic, entry) for topic, entry in tables("program")),
+    own = [programs.suite(topic, entry) for topic, entry in tables("program")]
+    booted = boots()
+    known = {suite.label: suite for suite in (*own, *booted)}
+    found = [*host_checks(), *own,
              *(kunit_py.suite(topic, entry) for topic, entry in tables("kunit_py")),
-             *boots()]
+             Suite("mutants-fit", "workbench", lambda: mutants.sound(known), reads=reads.fit,
+                   promised=lambda: [f"{topic}:" for topic in mutants.topics()]),
+             *mutants.suites(known),
+             *booted]
     labels = [suite.label for suite in found]
     if twice := sorted({label for label in labels if labels.count(label) > 1}):
         raise CommandError(f"more than one suite is called {', '.join(twice)}")
@@ -146,7 +151,7 @@ def joined(words, suites):
 def chosen(suites, words, full=False):
     """The suites that are asked for; all but those of check-full when none is named. A name of nothing is refused."""
     words = joined(words, suites)
-    known = sorted({name for suite in suites for name in (suite.topic, suite.name, suite.label)})
+    known = sorted({name for suite in suites for name in (suite.topic, suite.name, suite.label, *suite.named_parts())})
     problems = []
     for word in words:
         if word not in known:
@@ -157,4 +162,12 @@ def chosen(suites, words, full=False):
         raise CommandError(problems)
     if not words:
         return [suite for suite in suites if full or not suite.full]
-    return [suite for suite in suites if any(suite.called(word) for word in words)]
+    return [part for suite in suites if (part := asked_for(suite, words))]
+
+
+def asked_for(suite, words):
+    """A suite, or those of its parts that are named, or None."""
+    if any(suite.called(word) for word in words):
+        return suite
+    named = {part for word in words for part in suite.parts if word == f"{suite.name}/{part}"}
+    return suite.some(named) if named else None

@@ -28,11 +28,11 @@ def argument(word, folder):
     return word.replace("{linux}", str(paths.SOURCE))
 
 
-def cases(topic, entry):
-    """Run it and read what it prints; its exit status counts, too."""
+def cases(topic, entry, enter=()):
+    """Run it and read what it prints; its exit status counts, too. `enter` is what runs it where the tree is another one."""
     name = entry["name"]
     with tempfile.TemporaryDirectory() as folder:
-        done = subprocess.run(command(topic, entry, folder), capture_output=True, text=True, check=False,
+        done = subprocess.run([*enter, *command(topic, entry, folder)], capture_output=True, text=True, check=False,
                               env=process.environment())
     found = ktap.cases(done.stdout.splitlines(), name)
     if done.returncode and all(case.status != "failed" for case in found):
@@ -52,4 +52,4 @@ def inputs(topic, entry, found):
 def suite(topic, entry):
     """The suite of one [[program]] table."""
     return Suite(entry["name"], topic, lambda: cases(topic, entry), full=entry.get("full", False),
-                 needs=tuple(entry.get("needs", ["kernel"])), reads=lambda found: inputs(topic, entry, found))
+                 needs=tuple(entry.get("needs", ["kernel"])), reads=lambda found: inputs(topic, entry, found), table=entry)

@@ -68,6 +68,22 @@ def bench(inputs):
     inputs.tools("objdump", "qemu-system-x86_64")
 
 
+def fit(inputs):
+    """Whether mutants fit: the tree, and what names its tests."""
+    inputs.source(".")
+    inputs.code("check", "guest/suites.toml", "guest/expected.txt", "topics")
+
+
+def mutants(inputs):
+    """Mutants: kernels, boots of any topic, and the guest."""
+    builds(inputs)
+    inputs.code("check", "guest", "topics")
+    for name in ("root.cpio.zst", "kselftest.cpio"):
+        inputs.file(paths.BUILD / "rootfs" / name)
+    inputs.environment("ACCEL")
+    inputs.tools("qemu-system-x86_64")
+
+
 def bisect(inputs):
     """Every prefix of the series."""
     builds(inputs)

@@ -16,7 +16,9 @@ class Suite:
     builds: bool = False            # it compiles kernels, with all CPUs: one such at a time
     reads: object = None            # (inputs): what its result depends on goes there; None: it is not kept
     promised: object = None         # () -> the names of its cases; None: they are listed in the topic's expected.txt
-    table: dict = field(default_factory=dict)   # a boot's entry in suites.toml, as it is under its config
+    table: dict = field(default_factory=dict)   # the entry in suites.toml; a boot's as it is under its config
+    parts: tuple = ()               # what of it can be run alone, as NAME/PART
+    some: object = None             # (set of parts) -> the suite with just these
 
     @property
     def label(self):
@@ -26,6 +28,10 @@ class Suite:
     def called(self, word):
         """Whether a word means it: a topic with all its variants, a suite with all its configs, or one boot."""
         return word in (self.topic, self.name, self.label)
+
+    def named_parts(self):
+        """Its parts as they are named on the command line."""
+        return [f"{self.name}/{part}" for part in self.parts]
 
 
 @dataclass

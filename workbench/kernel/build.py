@@ -173,12 +173,13 @@ class Kernel:
         """What object trees have to have in common, so that a copy of one is a start for another."""
         return f"{self.source}\n{self.arch}\n{self.compiler}\n{shlex.join(map(str, self.enter))}\n"
 
-    def seed(self):
+    def seed(self, made_of=None):
         """Begin a new object tree as a copy of one of the same source and compiler that nobody builds; a whole kernel first.
 
         make then makes what the difference of the configurations touches, and has its own tools already.
         """
-        alike = [marker.parent for marker in self.objects.parent.glob(f"[!.]*/{SEED}") if marker.read_text() == self.made_of()]
+        wanted = made_of or self.made_of()
+        alike = [marker.parent for marker in self.objects.parent.glob(f"[!.]*/{SEED}") if marker.read_text() == wanted]
         for other in sorted(alike, key=lambda folder: (not (folder / "vmlinux").exists(), folder.name != self.name)):
             with open(other / ".workbench-lock", "a", encoding="utf-8") as lock:
                 try:

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Mutants: a change that does not apply, does not build, survives, or is killed by another case fails by name."""
+
+import contextlib
+import io
+import os
+import subprocess
+
+from check import cache, mutants, plan
+from check.suite import Suite
+from kernel import build
+from lib import paths
+from lib.cases import Case
+from lib.errors import CommandError
+from shared import Folder
+
+EDIT = '[[mutant.edit]]\nfile = "mm/a.c"\nold = "one"\nnew = "two"\n'
+MUTANT = f'[[mutant]]\nname = "m"\nbreaks = "a is b"\nboot = "s:default"\nkilled_by = ["k/a"]\n{EDIT}'
+BOOT = Case("boot s-m", "passed")
+
+
+def mutant(edits=(("mm/a.c", "one", "two"),), **more):
+    """A mutant that is there."""
+    return mutants.Mutant("m", "a is b", "s:default", edits, **{"killed_by": ("k/a",), **more})
+
+
+class Source(Folder):
+    def setUp(self):
+        super().setUp()
+        self.write("source/mm/a.c", "zero one three three\n")
+        self.write("source/mm/b.c", "one\n")
+        self.source = self.folder / "source"
+        self.patch(paths, "SOURCE", self.source)
+        self.patch(paths, "BUILD", self.folder)
+        self.patch(paths, "TOPICS", self.folder / "topics")
+        self.patch(paths, "LOGS", self.folder / "logs")
+        out = contextlib.redirect_stdout(io.StringIO())
+        out.__enter__()
+        self.addCleanup(out.__exit__, None, None, None)
+
+
+class Edits(Source):
+    def refused(self, message, *edits):
+        with self.assertRaisesRegex(CommandError, message):
+            mutant(edits).texts(self.source)
+
+    def test_text_takes_the_place_of_text(self):
+        self.assertEqual(mutant().texts(self.source), {"mm/a.c": "zero two three three\n"})
+
+    def test_the_second_edit_of_a_file_finds_what_the_first_left(self):
+        edits = (("mm/a.c", "one", "two"), ("mm/a.c", "zero two", ""), ("mm/b.c", "one\n", ""))
+        self.assertEqual(mutant(edits).texts(self.source), {"mm/a.c": " three three\n", "mm/b.c": ""})
+        self.refused("is not there: one", ("mm/a.c", "one", ""), ("mm/a.c", "one", "x"))
+        self.refused("is not there: zero", ("mm/a.c", "zero one three three\n", ""), ("mm/a.c", "zero", ""))
+
+    def test_what_does_not_apply_is_refused(self):
+        self.refused("does not apply: in mm/a.c is not there: four", ("mm/a.c", "four", "x"))
+        self.refused("does not apply: in mm/a.c is there 2 times: three", ("mm/a.c", "three", "x"))
+        self.refused("does not apply: there is no mm/c.c", ("mm/c.c", "one", "x"))
+        self.refused("changes nothing in mm/a.c", ("mm/a.c", "one", "one"))
+
+
+class Tables(Source):
+    def read(self, text):
+        self.write("topics/t/mutants/a.toml", text)
+        return mutants.read("t")
+
+    def test_a_table(self):
+        self.assertEqual(self.read(MUTANT), [mutant()])
+
+    def test_the_boot_of_a_file(self):
+        self.assertEqual(self.read('boot = "s:default"\n' + MUTANT.replace('boot = "s:default"\n', "")), [mutant()])
+
+    def test_what_is_missing_or_unknown_is_refused(self):
+        for wrong, message in ((MUTANT.replace("killed_by", "kill"), "unknown key kill"), (MUTANT.replace(EDIT, ""), "no edit"),
+                               (MUTANT.replace('killed_by = ["k/a"]\n', ""), "nothing has to notice it"),
+                               (MUTANT.replace('breaks = "a is b"\n', ""), "no breaks"), (MUTANT.replace('"one"', '""'), "an edit"),
+                               (MUTANT.replace("old", "from"), "an edit with file, from, new"), (MUTANT + MUTANT, "more than one"),
+                               ('boots = "x"\n' + MUTANT, "not boots")):
+            with self.assertRaisesRegex(CommandError, message):
+                self.read(wrong)
+
+    def fit(self, text=MUTANT, lines="s:default | k/a | pass\n"):
+        self.write("topics/t/expected.txt", lines)
+        self.write("topics/t/mutants/a.toml", text)
+        return mutants.sound({"s:default": Suite("s", "t", config="default")})
+
+    def test_what_fits(self):
+        self.assertEqual(self.fit(), [Case("t: 1 mutants fit", "passed")])
+
+    def test_what_does_not_fit_fails_by_name(self):
+        for case in (self.fit(MUTANT.replace('"one"', '"four"')), self.fit(MUTANT.replace("s:default", "s:debug")),
+                     self.fit(lines="s:default | k/a | skip: never\n"), self.fit(lines="s:default | k/b | pass\n")):
+            self.assertEqual([(each.name, each.status) for each in case], [("t: mutant m", "failed")])
+
+
+class TheSource(Source):
+    def setUp(self):
+        super().setUp()
+        self.changed = mutants.Changed(self.folder / "changed")
+
+    def times(self):
+        return {name: (self.folder / "changed" / name).stat().st_mtime_ns for name in self.changed.names()}
+
+    def test_only_what_differs_is_written(self):
+        self.changed.become({"mm/a.c": "x"})
+        before = self.times()
+        self.changed.become({"mm/a.c": "x", "mm/b.c": "y"})
+        self.assertEqual(self.times()["mm/a.c"], before["mm/a.c"])
+        self.assertEqual(self.changed.names(), ["mm/a.c", "mm/b.c"])
+
+    def test_what_was_changed_is_the_source_s_again_and_newer_than_its_objects(self):
+        self.changed.become({"mm/a.c": "x"})
+        made = self.write("a.o", "made of x")
+        self.changed.become({"mm/b.c": "y"})
+        self.assertEqual((self.folder / "changed/mm/a.c").read_text(), "zero one three three\n")
+        self.assertGreaterEqual(self.times()["mm/a.c"], made.stat().st_mtime_ns)
+
+    def test_the_source_itself_stays_and_a_file_that_left_it_goes(self):
+        self.changed.become({"mm/a.c": "x"})
+        self.assertEqual((self.source / "mm/a.c").read_text(), "zero one three three\n")
+        (self.source / "mm/a.c").unlink()
+        self.changed.become({})
+        self.assertEqual((self.changed.names(), self.changed.way_in()), ([], []))
+
+    def test_a_command_sees_the_changed_files_and_nobody_else_does(self):
+        self.changed.become({"mm/a.c": "x"})
+        seen = subprocess.run([*self.changed.way_in(), "cat", str(self.source / "mm/a.c"), str(self.source / "mm/b.c")],
+                              capture_output=True, text=True, check=False)
+        self.assertEqual((seen.stdout, seen.stderr), ("xone\n", ""))
+        self.assertEqual((self.source / "mm/a.c").read_text(), "zero one three three\n")
+
+    def test_a_command_does_not_run_where_a_file_cannot_be_changed(self):
+        self.changed.become({"mm/a.c": "x"})
+        (self.source / "mm/a.c").unlink()
+        done = subprocess.run([*self.changed.way_in(), "echo", "run"], capture_output=True, text=True, check=False)
+        self.assertEqual((done.stdout, bool(done.returncode)), ("", True))
+
+    def test_objects_are_those_of_the_plain_kernel_and_never_the_other_way_round(self):
+        def tree(kernel):
+            kernel.objects.mkdir(parents=True)
+            (kernel.objects / ".config").write_text(kernel.label)
+            (kernel.objects / "vmlinux").write_text(kernel.label)
+            (kernel.objects / build.SEED).write_text(kernel.made_of())
+
+        tree(build.Kernel("default"))
+        ours = mutants.MutatedKernel("default")
+        ours.objects.mkdir(parents=True)
+        ours.seed()
+        self.assertEqual((ours.objects / "vmlinux").read_text(), "default")
+        (ours.objects / build.SEED).write_text(ours.made_of())
+        for path in (self.folder / "kernel/default").iterdir():
+            path.unlink()
+        other = build.Kernel("default", label="other")
+        other.objects.mkdir(parents=True)
+        other.seed()
+        self.assertEqual(list(other.objects.iterdir()), [])
+
+    def test_make_runs_where_the_files_are_changed(self):
+        ours = mutants.MutatedKernel("default")
+        self.assertEqual(ours.make("x"), build.Kernel("default", label="mutants-default").make("x"))
+        ours.changed.become({"mm/a.c": "x"})
+        words = ours.make("x")
+        self.assertEqual(words[0], "unshare")
+        self.assertLess(words.index("mm/a.c"), words.index("make"))
+        self.assertEqual("--user" in words, bool(os.geteuid()))
+
+
+class Judged(Source):
+    def judge(self, *cases, **more):
+        case = mutants.judged(mutant(**more), {case.name: case for case in cases})
+        self.assertEqual(case.name, "mutant m")
+        return case.status, case.detail
+
+    def test_killed(self):
+        self.assertEqual(self.judge(BOOT, Case("k/a", "failed", "x != y")), ("passed", "killed by k/a (x != y)"))
+
+    def test_survived(self):
+        self.assertEqual(self.judge(BOOT, Case("k/a", "passed")), ("failed", "it survives (a is b): k/a passed; nothing else failed"))
+        self.assertEqual(self.judge(BOOT, Case("k/a", "skipped", "no"))[0], "failed")
+
+    def test_another_case_than_the_one_that_is_named_does_not_kill(self):
+        status, detail = self.judge(BOOT, Case("k/a", "passed"), Case("k/b", "failed", "z"))
+        self.assertEqual((status, detail), ("failed", "it survives (a is b): k/a passed; what failed: k/b (z)"))
+
+    def test_each_that_is_named_has_to_fail(self):
+        status, detail = self.judge(BOOT, Case("k/a", "failed"), Case("k/b", "passed"), killed_by=("k/a", "k/b"))
+        self.assertEqual((status, "k/b passed" in detail), ("failed", True))
+
+    def test_a_case_that_did_not_run_did_not_kill(self):
+        status, detail = self.judge(Case("boot s-m", "failed", "console: Oops"))
+        self.assertEqual((status, detail), ("failed", "it survives (a is b): k/a did not run; what failed: boot s-m (console: Oops)"))
+
+    def test_what_the_boot_tells(self):
+        told = {"killed_by": (), "boot_tells": "WARNING: mm/a.c"}
+        self.assertEqual(self.judge(Case("boot s-m", "failed", "console: WARNING: mm/a.c:3"), **told)[0], "passed")
+        self.assertEqual(self.judge(Case("boot s-m", "failed", "console: Oops"), **told)[0], "failed")
+        self.assertEqual(self.judge(BOOT, Case("k/a", "failed"), **told)[0], "failed")
+
+
+class Group(Source):
+    def setUp(self):
+        super().setUp()
+        self.seen, self.answers, self.problems = [], {}, {}
+        trial = self
+
+        class Fake(mutants.Trial):
+            def built(self, texts):
+                trial.seen.append(texts)
+                return trial.problems.get(len(trial.seen), "")
+
+            def cases(self, name, timeout=0):
+                return {case.name: case for case in trial.answers[name]}
+
+        self.patch(mutants, "Trial", Fake)
+        self.known = {"s:default": Suite("s", "t", config="default")}
+        self.answers = {"none": [BOOT, Case("k/a", "passed")], "m": [BOOT, Case("k/a", "failed")]}
+
+    def run_all(self, *found):
+        return [(case.name, case.status) for case in mutants.cases("mutants-t", found or [mutant()], self.known)]
+
+    def test_without_and_with(self):
+        self.assertEqual(self.run_all(), [("no mutant in s:default", "passed"), ("mutant m", "passed")])
+        self.assertEqual(self.seen, [{}, {"mm/a.c": "zero two three three\n"}])
+
+    def test_what_fails_without_a_mutant_kills_nobody(self):
+        for known in ([BOOT, Case("k/a", "failed")], [BOOT, Case("k/a", "skipped")], [BOOT],
+                      [Case("boot s-none", "failed", "late"), Case("k/a", "passed")]):
+            self.answers["none"] = known
+            self.assertEqual(self.run_all(), [("no mutant in s:default", "failed"), ("mutant m", "failed")])
+        self.assertNotIn({"mm/a.c": "zero two three three\n"}, self.seen)
+
+    def test_what_does_not_apply_or_build_fails_and_the_next_one_is_tried(self):
+        self.problems = {2: "does not build: error: x"}
+        other = mutants.Mutant("n", "-", "s:default", (("mm/a.c", "four", "x"),), ("k/a",))
+        found = mutants.cases("mutants-t", [mutant(), other], self.known)
+        self.assertEqual([(case.name, case.status) for case in found[1:]], [("mutant m", "failed"), ("mutant n", "failed")])
+        self.assertIn("does not build", found[1].detail)
+        self.assertIn("does not apply", found[2].detail)
+
+    def test_a_boot_that_is_not_there(self):
+        self.known = {}
+        self.assertEqual(self.run_all(), [("mutant m", "failed")])
+
+
+class TheSuite(Source):
+    def setUp(self):
+        super().setUp()
+        self.write("topics/t/mutants/a.toml", MUTANT + MUTANT.replace('"m"', '"n"'))
+        self.suite = mutants.suite("t", {})
+
+    def test_one_by_name(self):
+        chosen, = plan.chosen([self.suite], ["mutants-t/n"])
+        self.assertEqual((chosen.label, chosen.promised()), ("mutants-t", ["mutant n"]))
+        self.assertEqual([case.name for case in chosen.run()], ["mutant n"])
+        both, = plan.chosen([self.suite], ["mutants-t/n", "mutants-t/m"])
+        self.assertEqual(both.promised(), ["mutant m", "mutant n"])
+        self.assertEqual([suite.promised() for suite in plan.chosen([self.suite], ["mutants"])], [["mutant m", "mutant n"]])
+
+    def test_a_name_of_nothing_is_refused(self):
+        with self.assertRaisesRegex(CommandError, "no topic or suite mutants-t/x"):
+            plan.chosen([self.suite], ["mutants-t/x"])
+
+    def test_the_result_of_one_is_not_that_of_all(self):
+        self.patch(mutants.reads, "mutants")
+        one, = plan.chosen([self.suite], ["mutants-t/n"])
+        self.assertNotEqual(cache.key_of(one.reads), cache.key_of(self.suite.reads))

@@ -146,11 +146,22 @@ class MutatedKernel(Kernel):
         return super().made_of() + "mutants\n"
 
 
+def trimmed(table, mutants):
+    """A boot's table with no more tests than have to notice one of the mutants. Jobs stay: one can lead to the next."""
+    if any(mutant.boot_tells for mutant in mutants):
+        return table
+    named = [case for mutant in mutants for case in mutant.killed_by]
+    return {**table, "kunit": [name for name in table.get("kunit", []) if any(case.startswith(f"kunit/{name}/") for case in named)],
+            "kselftest": [test for test in table.get("kselftest", [])
+                          if any(case.startswith(f"kselftest {test.partition(':')[2]}/") for case in named)]}
+
+
 class Trial:
     """What is tried with each mutant: a boot, or a program."""
 
-    def __init__(self, name, suite):
-        self.name, self.suite = name, suite
+    def __init__(self, name, suite, mutants):
+        self.name = name
+        self.suite = dataclasses.replace(suite, table=trimmed(suite.table, mutants)) if suite.config else suite
         self.kernel = MutatedKernel(suite.config) if suite.config else None
         self.changed = self.kernel.changed if suite.config else Changed(paths.BUILD / "mutants" / suite.name)
 
@@ -243,7 +254,7 @@ def cases(name, mutants, known):
     for label in dict.fromkeys(mutant.boot for mutant in mutants):
         group = [mutant for mutant in mutants if mutant.boot == label]
         if label in known:
-            found += group_cases(Trial(name, known[label]), group)
+            found += group_cases(Trial(name, known[label], group), group)
         else:
             found += [Case(f"mutant {mutant.name}", "failed", f"there is no boot and no program {label}") for mutant in group]
     return found

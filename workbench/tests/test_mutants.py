@@ -243,6 +243,20 @@ class Group(Source):
         self.assertEqual(self.run_all(), [("mutant m", "failed")])
 
 
+class Trimmed(Source):
+    TABLE = {"jobs": ["j"], "kunit": ["k", "kk"], "kselftest": ["mm:a.sh", "x:b"], "machine": "small"}
+
+    def trimmed(self, *killed_by, **more):
+        return mutants.trimmed(self.TABLE, [mutant(killed_by=killed_by, **more)])
+
+    def test_no_more_tests_than_have_to_notice(self):
+        self.assertEqual(self.trimmed("kunit/k/a"), {**self.TABLE, "kunit": ["k"], "kselftest": []})
+        self.assertEqual(self.trimmed("kselftest a.sh/x.y", "job j/z"), {**self.TABLE, "kunit": [], "kselftest": ["mm:a.sh"]})
+
+    def test_all_if_anything_can_end_the_boot(self):
+        self.assertEqual(self.trimmed(boot_tells="BUG"), self.TABLE)
+
+
 class TheSuite(Source):
     def setUp(self):
         super().setUp()

@@ -8,7 +8,7 @@ The files topics/TOPIC/mutants/*.toml have a table for each mutant; `boot`, wher
   breaks        what does not hold with it, in a sentence
   boot          SUITE:CONFIG that is booted, or the name of a [[program]]
   killed_by     the cases that have to fail, as expected.txt has them
-  boot_tells    what the boot's own failure has to tell, where the guest does not get to its cases: "WARNING: mm/slub.c"
+  boot_tells    what the boot's own failure has to tell, where the guest does not get to its cases: "at slab_alloc+0x"
   timeout       takes the place of the suite's, where a mutant hangs
 [[mutant.edit]]
   file          below the kernel tree

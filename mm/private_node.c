@@ -46,8 +46,8 @@ DEFINE_STATIC_KEY_FALSE(private_nodes_key);
 EXPORT_SYMBOL_GPL(private_nodes_key);
 
 /*
- * The decision: set under device_hotplug_lock and private_nodes_lock or at
- * boot, cleared under private_nodes_lock, read anywhere
+ * The decision: set under device_hotplug_lock or at boot, cleared under
+ * private_nodes_lock by the node's owner, read anywhere
  */
 nodemask_t private_nodes_mask __read_mostly;
 EXPORT_SYMBOL_GPL(private_nodes_mask);
@@ -65,7 +65,10 @@ static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_mask
  */
 static nodemask_t private_once_ordinary __read_mostly;
 
-/* Held for an instant only; inside device_hotplug_lock where both are needed */
+/*
+ * Held for an instant only; inside device_hotplug_lock where both are needed,
+ * and inside mem_hotplug_lock, as notifiers ask for the owner.
+ */
 DEFINE_MUTEX(private_nodes_lock);
 
 /* All reserved and claimed nodes; protected by private_nodes_lock */
@@ -257,13 +260,21 @@ private_node_claim_locked(int nid, const struct private_node_desc *desc)
 
 	if (new)
 		list_add_tail(&new->list, &private_nodes);
-	if (!node_is_private(nid)) {
-		static_branch_enable(&private_nodes_key);
-		node_set(nid, private_nodes_mask);
-	}
-
 	pr_info("node %d is claimed by %s\n", nid, pn->name);
 	return pn;
+}
+
+/*
+ * The last step of a claim: nobody can give the node back yet. The caller holds
+ * device_hotplug_lock, but not private_nodes_lock: the key is enabled under
+ * cpu_hotplug_lock, under which memory comes and goes, which asks the registry.
+ */
+static void private_node_decide(int nid)
+{
+	if (node_is_private(nid))
+		return;
+	static_branch_enable(&private_nodes_key);
+	node_set(nid, private_nodes_mask);
 }
 
 struct private_node *private_node_claim(int nid,
@@ -280,6 +291,8 @@ struct private_node *private_node_claim(int nid,
 	mutex_lock(&private_nodes_lock);
 	pn = private_node_claim_locked(nid, desc);
 	mutex_unlock(&private_nodes_lock);
+	if (!IS_ERR(pn))
+		private_node_decide(nid);
 	unlock_device_hotplug();
 
 	return pn;
@@ -321,6 +334,8 @@ struct private_node *private_node_claim_reserved(u64 hint,
 	else
 		pn = ERR_PTR(-ENOSPC);
 	mutex_unlock(&private_nodes_lock);
+	if (!IS_ERR(pn))
+		private_node_decide(pn->nid);
 	unlock_device_hotplug();
 
 	return pn;

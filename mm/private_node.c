@@ -66,8 +66,9 @@ static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_mask
 static nodemask_t private_once_ordinary __read_mostly;
 
 /*
- * Held for an instant only; inside device_hotplug_lock where both are needed,
- * and inside mem_hotplug_lock, as notifiers ask for the owner.
+ * Nobody waits for pages of others under it. Taken inside device_hotplug_lock
+ * where both are needed, and inside mem_hotplug_lock, as notifiers ask for the
+ * owner; hence no static key is changed under it, see private_node_decide().
  */
 DEFINE_MUTEX(private_nodes_lock);
 

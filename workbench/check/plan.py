@@ -35,7 +35,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   tree          the name of its object tree, if two share one
   needs, full
 
-Everything else in these files belongs to others (`demo` to guest/demo.py).
+Everything else in these files belongs to others (`demo` to guest/demo.py, `tools` to guest/tools.py).
 """
 
 import difflib

@@ -5,7 +5,7 @@ import argparse
 import sys
 import tomllib
 
-from guest import qemu
+from guest import qemu, tools
 from kernel import source
 from kernel.build import Kernel
 from lib import console, paths
@@ -30,8 +30,8 @@ def main(words):
     qemu.prepare()
     kernel = Kernel("default")
     kernel.build()
-    boot = qemu.Boot(kernel=kernel.image(), name="demo", machine="cxl", append="page_owner=on pti=on", jobs=("demo",),
-                     files=chapters(), timeout=600, config="default", witness=("pti on", "page_owner on"))
+    boot = qemu.Boot(kernel=kernel.image(), name="demo", machine="cxl", append="page_owner=on pti=on init_on_alloc=0", jobs=("demo",),
+                     files=chapters(), binaries=tools.build(), timeout=600, config="default", witness=("pti on", "page_owner on"))
     console.say("two nodes with ordinary memory, two CXL memory devices, in QEMU")
     outcome = qemu.run(boot, echo="demo:")
     console.say(f"the guest ended after {outcome.seconds:.0f} s")

@@ -17,7 +17,7 @@ import sys
 import threading
 from pathlib import Path
 
-from guest import machines, qemu, stacks
+from guest import machines, qemu, stacks, tools
 from kernel import source
 from kernel.build import Kernel
 from lib import console
@@ -123,7 +123,7 @@ def main(words):
         # A shell is for trying things out: any boot will do.
         boot = qemu.Boot(kernel=kernel.image(), name="shell", machine=args.machine, append=args.append, kselftests=True,
                          shell=not args.cmd, witness=None, config=args.config, timeout=args.timeout, share=args.share,
-                         debugger=debugger(kernel) if args.gdb else None)
+                         binaries=tools.build(), debugger=debugger(kernel) if args.gdb else None)
         if args.cmd:
             return one_command(boot, args.cmd)
         console.say("booting; `cxl create-region -t ram -d decoder0.0 -m mem0` makes a node of a CXL device; "

@@ -8,9 +8,10 @@
  *				write anything to free them all
  *
  * Words of a request: nid=<n> (needed), count=<n> (default 1), order=<n>, key
- * (with __GFP_PRIVATE), thisnode (with __GFP_THISNODE), pin (the pages look
- * unmovable, so that their memory cannot go offline). The write fails with
- * ENOMEM if not a single page was there, otherwise "held" tells how many were.
+ * (with __GFP_PRIVATE), user (with __GFP_HARDWALL, as for the task that writes),
+ * thisnode (with __GFP_THISNODE), pin (the pages look unmovable, so that their
+ * memory cannot go offline). The write fails with ENOMEM if not a single page
+ * was there, otherwise "held" tells how many were.
  *
  * Used by tools/testing/selftests/private_node/.
  */
@@ -36,6 +37,7 @@ struct request {
 	unsigned int count;
 	unsigned int order;
 	bool key;
+	bool user;
 	bool thisnode;
 	bool pin;
 };
@@ -60,6 +62,8 @@ static int parse_word(char *word, struct request *req)
 		return kstrtouint(value, 0, &req->order);
 	if (!value && !strcmp(word, "key"))
 		req->key = true;
+	else if (!value && !strcmp(word, "user"))
+		req->user = true;
 	else if (!value && !strcmp(word, "thisnode"))
 		req->thisnode = true;
 	else if (!value && !strcmp(word, "pin"))
@@ -107,6 +111,8 @@ static ssize_t alloc_write(struct file *file, const char __user *buf,
 
 	if (req.key)
 		gfp |= __GFP_PRIVATE;
+	if (req.user)
+		gfp |= __GFP_HARDWALL;
 	if (req.thisnode)
 		gfp |= __GFP_THISNODE;
 	if (req.order)

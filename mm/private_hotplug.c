@@ -20,6 +20,7 @@
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/node.h>
+#include <linux/nodemask.h>
 #include <linux/private_node.h>
 #include <linux/range.h>
 #include <linux/sched.h>
@@ -182,6 +183,24 @@ static int private_ranges_of_node(int nid, const struct range *ranges,
 }
 
 /* private_node_remove_memory() for who holds device_hotplug_lock */
+/* Nodes that are being unplugged, or a part of them. Bits are set atomically. */
+static nodemask_t private_leaving_nodes;
+
+/**
+ * private_node_leaves - does the owner of this node unplug memory right now?
+ * @nid: the node
+ *
+ * Memory goes block by block. In between nothing else tells that what is left
+ * will go, too.
+ *
+ * Context: Any. Not outdated under device_hotplug_lock.
+ * Return: true if so.
+ */
+bool private_node_leaves(int nid)
+{
+	return node_isset(nid, private_leaving_nodes);
+}
+
 int private_node_remove_memory_locked(struct private_node *pn,
 				      const struct range *ranges,
 				      unsigned int nr_ranges)
@@ -197,8 +216,11 @@ int private_node_remove_memory_locked(struct private_node *pn,
 	if (!plugged)
 		return -ENOMEM;
 	ret = private_ranges_of_node(pn->nid, ranges, nr_ranges, plugged);
-	if (ret > 0)
+	if (ret > 0) {
+		node_set(pn->nid, private_leaving_nodes);
 		ret = offline_and_remove_memory_ranges_locked(plugged, ret);
+		node_clear(pn->nid, private_leaving_nodes);
+	}
 	kfree(plugged);
 	return ret;
 }

@@ -244,6 +244,7 @@ static inline gfp_t private_migration_gfp(gfp_t gfp, gfp_t add)
 
 /* mm/private_hotplug.c */
 int private_node_check_add(int nid);
+bool private_node_leaves(int nid);
 int private_node_remove_memory_locked(struct private_node *pn,
 				      const struct range *ranges,
 				      unsigned int nr_ranges);

@@ -35,6 +35,8 @@ MENDED = {
                                "cpuset_write_resmask": "calls that, which is in line no more",
                                "cpuset_can_attach": "has a string with another number",
                                "cpuset_fork": "has a string with another number"},
+    "mm/mempolicy.o": {"mpol_rebind_preferred": "keeps the nodes that the user named",
+                       "numa_policy_init": "calls a function by its place behind that one"},
     "arch/x86/mm/pgtable.o": {"pgd_free": "frees the mm-local region, which is always there with page-table isolation"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
 }

@@ -179,6 +179,8 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
 	{ "faults", cmd_faults },
+	{ "policies", cmd_policies },
+	{ "private", cmd_private },
 	{ "forks", cmd_forks },
 	{ "hotplug", cmd_hotplug },
 	{ "secret", cmd_secret },

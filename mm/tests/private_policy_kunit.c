@@ -1,0 +1,774 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Tests for memory policies that name private nodes: which nodes a name stands
+ * for, who may name them, and what kinds of requests get their memory. What user
+ * space sees is tested by tools/testing/selftests/private_policy.
+ *
+ * Most cases plug memory that nothing else uses into a node;
+ * private_policy_kunit.memory= says where.
+ */
+#define pr_fmt(fmt) "private_policy_kunit: " fmt
+
+#include <kunit/test-bug.h>
+#include <kunit/test.h>
+#include <linux/capability.h>
+#include <linux/cgroup.h>
+#include <linux/cpuset.h>
+#include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/gfp.h>
+#include <linux/memory.h>
+#include <linux/memory_hotplug.h>
+#include <linux/mempolicy.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/nodemask.h>
+#include <linux/page-isolation.h>
+#include <linux/private_node.h>
+#include <linux/private_policy.h>
+#include <linux/range.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/shmem_fs.h>
+#include <linux/spinlock.h>
+
+#include "../internal.h"
+#include "../page_alloc.h"
+#include "../private_lru.h"
+#include "../private_mempolicy.h"
+#include "../private_migrate.h"
+#include "../private_node.h"
+#include "../private_pin.h"
+#include "../private_policy.h"
+
+#define GFP_USERS	(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN)
+#define FLAGS		(MPOL_F_STATIC_NODES | MPOL_F_PRIVATE)
+
+static unsigned long long memory;
+module_param(memory, ullong, 0444);
+MODULE_PARM_DESC(memory, "Physical address of an unused memory block");
+
+struct fixture {
+	struct private_node_desc desc;
+	struct private_node *pn;
+	struct range block;
+	bool plugged;
+	int nid;
+	int ordinary;
+};
+
+static void unplug(struct fixture *f)
+{
+	if (f->plugged && private_node_remove_memory(f->pn, &f->block, 1))
+		KUNIT_FAIL(kunit_get_current_test(), "unplug");
+	f->plugged = false;
+}
+
+static void plug(struct kunit *test, struct fixture *f)
+{
+	KUNIT_ASSERT_EQ(test, private_node_add_memory(f->pn, &f->block, 1), 0);
+	f->plugged = true;
+}
+
+/* The same node, plugged by an owner who allows more, or less */
+static void plug_again_with(struct kunit *test, struct fixture *f, unsigned long features)
+{
+	unplug(f);
+	KUNIT_ASSERT_EQ(test, private_node_set_features(f->pn, features, 1000), 0);
+	plug(test, f);
+}
+
+static void give_back(void *arg)
+{
+	struct fixture *f = arg;
+
+	unplug(f);
+	if (private_node_release(f->pn))
+		KUNIT_FAIL(kunit_get_current_test(), "release");
+}
+
+/* Node with memory and these features */
+static struct fixture *node_with(struct kunit *test, unsigned long features)
+{
+	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	if (!memory)
+		kunit_skip(test, "needs private_policy_kunit.memory=");
+	f->ordinary = first_memory_node;
+	f->nid = phys_to_target_node(memory);
+	KUNIT_ASSERT_GE(test, f->nid, 0);
+	f->block.start = memory;
+	f->block.end = memory + memory_block_size_bytes() - 1;
+	f->desc = (struct private_node_desc) {
+		.name = "kunit-policy",
+		.adistance = 1000,
+		.features = features,
+	};
+	f->pn = private_node_claim(f->nid, &f->desc);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, f->pn);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, give_back, f), 0);
+	plug(test, f);
+	return f;
+}
+
+static bool usable(const struct fixture *f, u32 stamp)
+{
+	nodemask_t named = nodemask_of_node(f->nid), nodes;
+	bool any;
+
+	node_set(f->ordinary, named);
+	any = private_policy_usable(&named, stamp, &nodes);
+	/* It is a matter of private nodes. */
+	if (node_isset(f->ordinary, nodes) || any != !nodes_empty(nodes))
+		KUNIT_FAIL(kunit_get_current_test(), "nodes %*pbl",
+			   nodemask_pr_args(&nodes));
+	return node_isset(f->nid, nodes);
+}
+
+/* A node that was plugged again is not the one that was named. */
+static void names_mean_older_nodes(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	u32 first = private_policy_stamp(), second;
+
+	KUNIT_EXPECT_TRUE(test, usable(f, first));
+	KUNIT_EXPECT_FALSE(test, usable(f, first - 1));
+	KUNIT_EXPECT_TRUE(test, private_policy_knows(f->nid, first));
+	KUNIT_EXPECT_FALSE(test, private_policy_knows(f->nid, first - 1));
+	KUNIT_EXPECT_TRUE(test, private_policy_knows(f->ordinary, 0));
+
+	unplug(f);
+	KUNIT_EXPECT_FALSE(test, usable(f, first));
+	KUNIT_EXPECT_EQ(test, private_policy_stamp(), first);
+	plug(test, f);
+	second = private_policy_stamp();
+	KUNIT_EXPECT_EQ(test, second, first + 1);
+	KUNIT_EXPECT_FALSE(test, usable(f, first));
+	KUNIT_EXPECT_TRUE(test, usable(f, second));
+	/* After the last number comes none. */
+	KUNIT_EXPECT_TRUE(test, usable(f, U32_MAX - 1));
+}
+
+static void owners_let_users_in(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_RECLAIM);
+	nodemask_t named = nodemask_of_node(f->nid), nodes;
+
+	KUNIT_EXPECT_FALSE(test, usable(f, private_policy_stamp()));
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), -EOPNOTSUPP);
+	private_policy_nameable(&nodes);
+	KUNIT_EXPECT_FALSE(test, node_isset(f->nid, nodes));
+
+	unplug(f);
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), -EINVAL);
+	KUNIT_ASSERT_EQ(test, private_node_set_features(f->pn, PRIVATE_NODE_USER, 1000), 0);
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), -EINVAL);
+	plug(test, f);
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), 0);
+	KUNIT_EXPECT_TRUE(test, usable(f, private_policy_stamp()));
+	private_policy_nameable(&nodes);
+	KUNIT_EXPECT_TRUE(test, node_isset(f->nid, nodes));
+
+	named = nodemask_of_node(f->ordinary);
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), -EINVAL);
+}
+
+static void naming_takes_privilege(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t named = nodemask_of_node(f->nid), nodes;
+	const struct cred *old;
+	struct cred *cred = prepare_creds();
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_SYS_NICE);
+	old = override_creds(cred);
+	ret = private_policy_permit(&named);
+	revert_creds(old);
+	put_cred(cred);
+	KUNIT_EXPECT_EQ(test, ret, -EPERM);
+	private_policy_nameable(&nodes);
+	KUNIT_EXPECT_TRUE(test, node_isset(f->nid, nodes));
+}
+
+static void release_action(void *arg)
+{
+	if (private_node_release(arg))
+		KUNIT_FAIL(kunit_get_current_test(), "release");
+}
+
+/* Of what is named together, a name has only what could be named alone. */
+static void names_have_what_may_be_named(struct kunit *test)
+{
+	static const struct private_node_desc desc = {
+		.name = "kunit-other",
+		.adistance = 1000,
+		.features = PRIVATE_NODE_USER,
+	};
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct private_node *other;
+	nodemask_t named, want;
+	int nid;
+
+	for_each_node(nid) {
+		other = private_node_claim(nid, &desc);
+		if (!IS_ERR(other))
+			break;
+	}
+	if (nid == MAX_NUMNODES)
+		kunit_skip(test, "needs two nodes without memory and CPUs");
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, release_action, other), 0);
+
+	want = nodemask_of_node(f->nid);
+	node_set(f->ordinary, want);
+	named = want;
+	node_set(nid, named);
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), 0);
+	KUNIT_EXPECT_TRUE(test, nodes_equal(named, want));
+}
+
+#ifdef CONFIG_CPUSETS
+/* Memory cgroups are demoted to what they were granted, the root nowhere. */
+static void what_is_inherited_is_no_target(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t mask = cpuset_mems_allowed(current);
+
+	KUNIT_ASSERT_TRUE(test, node_isset(f->nid, mask));
+	cpuset_nodes_allowed(&cgrp_dfl_root.cgrp, &mask);
+	KUNIT_EXPECT_FALSE(test, node_isset(f->nid, mask));
+	KUNIT_EXPECT_TRUE(test, node_isset(f->ordinary, mask));
+}
+
+static void cpusets_off(void *unused)
+{
+	cpus_read_lock();
+	cpuset_dec();
+	cpus_read_unlock();
+}
+
+/* A cpuset that leaves it out wins, whatever the task could do before. */
+static void cpusets_win(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t allowed = current->mems_allowed, named = nodemask_of_node(f->nid);
+	u32 stamp = private_policy_stamp();
+
+	cpus_read_lock();
+	cpuset_inc();
+	cpus_read_unlock();
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpusets_off, NULL), 0);
+
+	node_set(f->nid, current->mems_allowed);
+	KUNIT_EXPECT_TRUE(test, usable(f, stamp));
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), 0);
+	node_clear(f->nid, current->mems_allowed);
+	KUNIT_EXPECT_FALSE(test, usable(f, stamp));
+	KUNIT_EXPECT_EQ(test, private_policy_permit(&named), -EPERM);
+	current->mems_allowed = allowed;
+}
+#endif
+
+/* As the system calls make one */
+static struct mempolicy policy_for(const struct fixture *f, int mode)
+{
+	return (struct mempolicy) {
+		.refcnt = ATOMIC_INIT(1),
+		.mode = mode,
+		.flags = FLAGS,
+		.nodes = node_states[N_MEMORY],
+		.home_node = NUMA_NO_NODE,
+		.private_stamp = private_policy_stamp(),
+		.w.user_nodemask = nodemask_of_node(f->nid),
+	};
+}
+
+/* The node that a request gets memory of, NUMA_NO_NODE if it gets none */
+static int nid_by(struct mempolicy *pol, gfp_t gfp)
+{
+	struct folio *folio = folio_alloc_mpol(gfp, 0, pol, 0, numa_node_id());
+	int nid;
+
+	if (!folio)
+		return NUMA_NO_NODE;
+	nid = folio_nid(folio);
+	folio_put(folio);
+	return nid;
+}
+
+static bool ordinary_by(struct mempolicy *pol, gfp_t gfp)
+{
+	int nid = nid_by(pol, gfp);
+
+	return nid != NUMA_NO_NODE && node_state(nid, N_MEMORY);
+}
+
+static const int modes[] = {
+	MPOL_BIND, MPOL_PREFERRED_MANY, MPOL_INTERLEAVE, MPOL_WEIGHTED_INTERLEAVE,
+};
+
+/* What the kernel keeps, and what is pinned for long, is ordinary memory. */
+static void kernel_requests_are_ordinary(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct mempolicy pol;
+	unsigned int flags;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pol = policy_for(f, modes[i]);
+		KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
+		KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS | __GFP_ZERO), f->nid);
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_KERNEL));
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_HIGHUSER));
+		flags = memalloc_pin_save();
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_USERS));
+		memalloc_pin_restore(flags);
+
+		pol.private_stamp--;
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_USERS));
+		pol.private_stamp++;
+		pol.flags = MPOL_F_STATIC_NODES;
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_USERS));
+	}
+}
+
+struct taken {
+	struct list_head pages;
+};
+
+static void free_taken(void *arg)
+{
+	struct taken *taken = arg;
+	struct page *one, *next;
+
+	list_for_each_entry_safe(one, next, &taken->pages, lru) {
+		list_del(&one->lru);
+		__free_pages(one, compound_order(one));
+	}
+}
+
+/* An owner in the kernel takes all that there is. */
+static struct taken *take_all(struct kunit *test, int nid)
+{
+	struct taken *taken = kunit_kzalloc(test, sizeof(*taken), GFP_KERNEL);
+	const gfp_t gfp = (GFP_USERS | __GFP_COMP | __GFP_PRIVATE) & ~__GFP_HARDWALL;
+	struct page *one;
+	int order;
+
+	KUNIT_ASSERT_NOT_NULL(test, taken);
+	INIT_LIST_HEAD(&taken->pages);
+	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
+		while ((one = alloc_pages_node(nid, gfp | __GFP_THISNODE, order))) {
+			list_add(&one->lru, &taken->pages);
+			cond_resched();
+		}
+	}
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_taken, taken), 0);
+	return taken;
+}
+
+/* Bound to it alone there is nothing; all else spills. */
+static void full_nodes(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t own = nodemask_of_node(f->nid);
+	struct mempolicy pol;
+	struct taken *taken;
+	int i;
+
+	KUNIT_EXPECT_FALSE(test, private_nodes_full(&own));
+	taken = take_all(test, f->nid);
+	KUNIT_EXPECT_TRUE(test, private_nodes_full(&own));
+	KUNIT_EXPECT_FALSE(test, private_nodes_leaving(&own));
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pol = policy_for(f, modes[i]);
+		KUNIT_EXPECT_EQ(test, private_policy_strict(&pol), modes[i] == MPOL_BIND);
+		if (modes[i] == MPOL_BIND) {
+			KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), NUMA_NO_NODE);
+			/* Which is not for who cannot do without */
+			KUNIT_EXPECT_NE(test, nid_by(&pol, GFP_USERS | __GFP_NOFAIL),
+					NUMA_NO_NODE);
+			node_set(f->ordinary, pol.w.user_nodemask);
+			KUNIT_EXPECT_FALSE(test, private_policy_strict(&pol));
+		}
+		KUNIT_EXPECT_TRUE(test, ordinary_by(&pol, GFP_USERS));
+	}
+
+	/* One that gives nothing because it is about to go is not full. */
+	pol = policy_for(f, MPOL_BIND);
+	private_node_close(f->nid, true);
+	i = nid_by(&pol, GFP_USERS);
+	private_node_close(f->nid, false);
+	KUNIT_EXPECT_TRUE(test, i != NUMA_NO_NODE && i != f->nid);
+	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), NUMA_NO_NODE);
+
+	kunit_release_action(test, free_taken, taken);
+	KUNIT_EXPECT_FALSE(test, private_nodes_full(&own));
+	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
+}
+
+/* Isolated memory is neither used nor free. */
+static void isolated_memory_is_leaving(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	const unsigned long pfn = PHYS_PFN(f->block.start), end = PHYS_PFN(f->block.end + 1);
+	nodemask_t own = nodemask_of_node(f->nid);
+	struct mempolicy pol = policy_for(f, MPOL_BIND);
+	int nid;
+
+	KUNIT_ASSERT_EQ(test, start_isolate_page_range(pfn, end, PB_ISOLATE_MODE_OTHER), 0);
+	drain_all_pages(NULL);
+	nid = nid_by(&pol, GFP_USERS);
+	KUNIT_EXPECT_TRUE(test, private_nodes_leaving(&own));
+	undo_isolate_page_range(pfn, end);
+	KUNIT_EXPECT_TRUE(test, nid != NUMA_NO_NODE && nid != f->nid);
+	KUNIT_EXPECT_FALSE(test, private_nodes_leaving(&own));
+	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
+}
+
+/* For others it is the default policy. */
+static void others_have_their_own(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct mempolicy pol = policy_for(f, MPOL_BIND), plain = pol;
+
+	plain.flags = MPOL_F_STATIC_NODES;
+	KUNIT_EXPECT_PTR_EQ(test, mpol_of_others(&plain), &plain);
+	KUNIT_EXPECT_PTR_NE(test, mpol_of_others(&pol), &pol);
+	KUNIT_EXPECT_FALSE(test, mpol_is_private(mpol_of_others(&pol)));
+	KUNIT_EXPECT_EQ(test, mpol_of_others(&pol)->mode, MPOL_LOCAL);
+	KUNIT_EXPECT_NE(test, nid_by(mpol_of_others(&pol), GFP_USERS), f->nid);
+}
+
+/* One of tmpfs, or one of the page cache */
+static struct folio *folio_of(struct kunit *test, bool tmpfs)
+{
+	struct folio *folio = folio_alloc(GFP_USERS, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	if (tmpfs)
+		__folio_set_swapbacked(folio);
+	return folio;
+}
+
+/* The node that such a folio is migrated to, NUMA_NO_NODE if to none */
+static int nid_of_target(struct kunit *test, int nid, bool tmpfs, u32 stamp)
+{
+	struct migration_target_control mtc = {
+		.nid = nid,
+		.gfp_mask = GFP_USERS | __GFP_THISNODE,
+		.reason = MR_SYSCALL,
+		.private_stamp = stamp,
+	};
+	struct folio *src = folio_of(test, tmpfs), *dst;
+
+	dst = alloc_migration_target(src, (unsigned long)&mtc);
+	folio_put(src);
+	if (!dst)
+		return NUMA_NO_NODE;
+	nid = folio_nid(dst);
+	folio_put(dst);
+	return nid;
+}
+
+/* What a system call may do that migrates to this node now */
+static u32 stamp_for(int nid)
+{
+	struct migration_target_control mtc = { .nid = nid };
+
+	private_target_allow(&mtc);
+	return mtc.private_stamp;
+}
+
+/* Only the memory that was meant, and only for a task's own. */
+static void targets_of_migration(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	u32 stamp = stamp_for(f->nid);
+
+	KUNIT_EXPECT_EQ(test, stamp, private_policy_stamp());
+	KUNIT_EXPECT_EQ(test, stamp_for(f->ordinary), 0);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, stamp), f->nid);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, false, stamp), NUMA_NO_NODE);
+	/* For others it is none, and nor is it when it is younger. */
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, 0), NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, stamp - 1), NUMA_NO_NODE);
+	/* An ordinary one takes either. */
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->ordinary, true, stamp), f->ordinary);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->ordinary, false, stamp), f->ordinary);
+
+	unplug(f);
+	KUNIT_EXPECT_EQ(test, stamp_for(f->nid), 0);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, stamp), NUMA_NO_NODE);
+	plug(test, f);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, stamp), NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, nid_of_target(test, f->nid, true, stamp_for(f->nid)), f->nid);
+}
+
+static bool set_has(nodemask_t set, const nodemask_t *offered, int nid)
+{
+	return private_target_nodes(&set, offered) && node_isset(nid, set);
+}
+
+/* Who may have pages moved there, and what he is told if not */
+static void migration_takes_permission(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t both = nodemask_of_node(f->nid), own = both;
+	const nodemask_t ordinary = nodemask_of_node(f->ordinary);
+	int permitted = NUMA_NO_NODE, err, again;
+	const struct cred *old;
+	struct cred *cred;
+	bool alone;
+	u32 stamp;
+
+	node_set(f->ordinary, both);
+	KUNIT_EXPECT_EQ(test, private_target_check(f->nid, &ordinary, &permitted), -EACCES);
+	KUNIT_EXPECT_EQ(test, permitted, NUMA_NO_NODE);
+	KUNIT_EXPECT_EQ(test, private_target_check(f->nid, &both, &permitted), 0);
+	KUNIT_EXPECT_EQ(test, permitted, f->nid);
+	KUNIT_EXPECT_EQ(test, private_target_check(f->ordinary, &both, &permitted), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, set_has(own, &both, f->nid));
+	KUNIT_EXPECT_FALSE(test, set_has(both, &both, f->nid));
+	KUNIT_EXPECT_FALSE(test, set_has(own, &ordinary, f->nid));
+
+	cred = prepare_creds();
+	KUNIT_ASSERT_NOT_NULL(test, cred);
+	cap_lower(cred->cap_effective, CAP_SYS_NICE);
+	old = override_creds(cred);
+	again = private_target_check(f->nid, &both, &permitted);
+	permitted = NUMA_NO_NODE;
+	err = private_target_check(f->nid, &both, &permitted);
+	alone = set_has(own, &both, f->nid);
+	stamp = stamp_for(f->nid);
+	revert_creds(old);
+	put_cred(cred);
+	/* Permission that was given is not asked for each page. */
+	KUNIT_EXPECT_EQ(test, again, 0);
+	KUNIT_EXPECT_EQ(test, err, -EPERM);
+	KUNIT_EXPECT_FALSE(test, alone);
+	/* But the key is another matter. */
+	KUNIT_EXPECT_EQ(test, stamp, 0);
+
+	plug_again_with(test, f, PRIVATE_NODE_RECLAIM);
+	permitted = NUMA_NO_NODE;
+	KUNIT_EXPECT_EQ(test, private_target_check(f->nid, &both, &permitted), -ENODEV);
+	KUNIT_EXPECT_FALSE(test, set_has(own, &both, f->nid));
+	KUNIT_EXPECT_EQ(test, stamp_for(f->nid), 0);
+}
+
+/* The node of a page that is allocated to be pinned */
+static int nid_of_pin(struct mempolicy *pol)
+{
+	unsigned int flags = memalloc_pin_save();
+	int nid = nid_by(pol, GFP_USERS);
+
+	if (!(current->flags & PF_MEMALLOC_PIN))
+		KUNIT_FAIL(kunit_get_current_test(), "it forgets what it is for");
+	memalloc_pin_restore(flags);
+	return nid;
+}
+
+static bool pinnable(struct kunit *test, int nid)
+{
+	const gfp_t gfp = GFP_USERS | __GFP_THISNODE;
+	struct folio *folio;
+	bool ret;
+
+	folio = __folio_alloc(node_is_private(nid) ? gfp | __GFP_PRIVATE : gfp & ~__GFP_MOVABLE,
+			      0, nid, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	ret = private_folio_pinnable(folio);
+	folio_put(folio);
+	return ret;
+}
+
+static void pins_take_the_feature(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct mempolicy pol;
+	int i;
+
+	KUNIT_EXPECT_FALSE(test, pinnable(test, f->nid));
+	KUNIT_EXPECT_TRUE(test, pinnable(test, f->ordinary));
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pol = policy_for(f, modes[i]);
+		KUNIT_EXPECT_TRUE(test, node_state(nid_of_pin(&pol), N_MEMORY));
+	}
+
+	plug_again_with(test, f, PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN);
+	KUNIT_EXPECT_TRUE(test, pinnable(test, f->nid));
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		pol = policy_for(f, modes[i]);
+		KUNIT_EXPECT_EQ(test, nid_of_pin(&pol), f->nid);
+		/* It is not the feature that lets users in. */
+		pol.private_stamp--;
+		KUNIT_EXPECT_TRUE(test, node_state(nid_of_pin(&pol), N_MEMORY));
+	}
+}
+
+#if defined(CONFIG_MEMFD_CREATE) && defined(CONFIG_SHMEM)
+/*
+ * The node of a page of a file that is pinned by who has a policy, or an error.
+ * With @touched it is there before, by that policy.
+ */
+static int nid_of_file_pin(struct kunit *test, struct mempolicy *touched,
+			   struct mempolicy *pol)
+{
+	struct mempolicy *old = current->mempolicy;
+	struct folio *folio = NULL;
+	struct file *file;
+	pgoff_t offset;
+	long ret;
+
+	file = shmem_file_setup("kunit", PAGE_SIZE, EMPTY_VMA_FLAGS);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	if (touched) {
+		current->mempolicy = touched;
+		folio = shmem_read_folio(file->f_mapping, 0);
+		if (!IS_ERR(folio))
+			folio_put(folio);
+	}
+	current->mempolicy = pol;
+	ret = memfd_pin_folios(file, 0, PAGE_SIZE - 1, &folio, 1, &offset);
+	current->mempolicy = old;
+	if (ret == 1) {
+		ret = folio_nid(folio);
+		unpin_folio(folio);
+	}
+	fput(file);
+	return ret;
+}
+
+/* That of a memory file has no mapping, and is asked for by who pins it. */
+static void pins_of_files(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct mempolicy pol = policy_for(f, MPOL_BIND);
+	int nid;
+
+	KUNIT_EXPECT_EQ(test, nid_of_file_pin(test, NULL, &pol), -EOPNOTSUPP);
+	KUNIT_EXPECT_EQ(test, nid_of_file_pin(test, &pol, &pol), -EOPNOTSUPP);
+	/* Who did not ask for the node gets what he wants, elsewhere. */
+	nid = nid_of_file_pin(test, &pol, NULL);
+	KUNIT_EXPECT_TRUE(test, nid >= 0 && node_state(nid, N_MEMORY));
+	/* A policy that means no node any more refuses nothing. */
+	pol.private_stamp--;
+	nid = nid_of_file_pin(test, NULL, &pol);
+	KUNIT_EXPECT_TRUE(test, nid >= 0 && node_state(nid, N_MEMORY));
+
+	plug_again_with(test, f, PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN);
+	pol = policy_for(f, MPOL_BIND);
+	KUNIT_EXPECT_EQ(test, nid_of_file_pin(test, NULL, &pol), f->nid);
+	KUNIT_EXPECT_EQ(test, nid_of_file_pin(test, &pol, &pol), f->nid);
+	KUNIT_EXPECT_EQ(test, nid_of_file_pin(test, &pol, NULL), f->nid);
+}
+#endif
+
+/* Reclaim on request is up to the owner. */
+static void nodes_keep_their_pages(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+
+	KUNIT_EXPECT_TRUE(test, private_node_keeps(f->nid));
+	KUNIT_EXPECT_FALSE(test, private_node_keeps(f->ordinary));
+	plug_again_with(test, f, PRIVATE_NODE_USER | PRIVATE_NODE_RECLAIM);
+	KUNIT_EXPECT_FALSE(test, private_node_keeps(f->nid));
+}
+
+static void equal_policies_have_one_age(struct kunit *test)
+{
+	struct fixture f = { .nid = first_memory_node };
+	struct mempolicy a = policy_for(&f, MPOL_BIND), b = a;
+
+	KUNIT_EXPECT_TRUE(test, mpol_equal(&a, &b));
+	b.private_stamp++;
+	KUNIT_EXPECT_FALSE(test, mpol_equal(&a, &b));
+	/* Of others it is of no meaning. */
+	a.flags = MPOL_F_STATIC_NODES;
+	b.flags = MPOL_F_STATIC_NODES;
+	KUNIT_EXPECT_TRUE(test, mpol_equal(&a, &b));
+}
+
+/* Where a task that is bound to private nodes has its memory is not in "nodes". */
+static void the_oom_killer_looks_elsewhere(struct kunit *test)
+{
+	struct task_struct *task = kunit_kzalloc(test, sizeof(*task), GFP_KERNEL);
+	struct fixture f = { .nid = first_memory_node };
+	struct mempolicy pol = policy_for(&f, MPOL_BIND);
+	const nodemask_t none = NODE_MASK_NONE;
+
+	KUNIT_ASSERT_NOT_NULL(test, task);
+	spin_lock_init(&task->alloc_lock);
+	task->mempolicy = &pol;
+	KUNIT_EXPECT_TRUE(test, mempolicy_in_oom_domain(task, &none));
+	pol.flags = MPOL_F_STATIC_NODES;
+	KUNIT_EXPECT_FALSE(test, mempolicy_in_oom_domain(task, &none));
+}
+
+#ifdef CONFIG_TMPFS
+/* What is mounted, and not yet a file's, has the nodes that all else has. */
+static void mounts_have_ordinary_nodes(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	nodemask_t named = nodemask_of_node(f->nid);
+	struct mempolicy *pol;
+	char text[48];
+
+	snprintf(text, sizeof(text), "bind=private:%d", f->nid);
+	KUNIT_ASSERT_EQ(test, mpol_parse_str(text, &pol), 0);
+	KUNIT_EXPECT_TRUE(test, nodes_equal(pol->nodes, node_states[N_MEMORY]));
+	KUNIT_EXPECT_TRUE(test, nodes_equal(pol->w.user_nodemask, named));
+	mpol_put(pol);
+
+	node_set(f->ordinary, named);
+	snprintf(text, sizeof(text), "bind=private:%d,%d", f->ordinary, f->nid);
+	KUNIT_ASSERT_EQ(test, mpol_parse_str(text, &pol), 0);
+	KUNIT_EXPECT_EQ(test, nodes_weight(pol->nodes), 1);
+	KUNIT_EXPECT_TRUE(test, node_isset(f->ordinary, pol->nodes));
+	KUNIT_EXPECT_TRUE(test, nodes_equal(pol->w.user_nodemask, named));
+	mpol_put(pol);
+}
+#endif
+
+static struct kunit_case private_policy_cases[] = {
+	KUNIT_CASE(names_mean_older_nodes),
+	KUNIT_CASE(owners_let_users_in),
+	KUNIT_CASE(naming_takes_privilege),
+	KUNIT_CASE(names_have_what_may_be_named),
+#ifdef CONFIG_CPUSETS
+	KUNIT_CASE(what_is_inherited_is_no_target),
+	KUNIT_CASE(cpusets_win),
+#endif
+	KUNIT_CASE(kernel_requests_are_ordinary),
+	KUNIT_CASE(full_nodes),
+	KUNIT_CASE(isolated_memory_is_leaving),
+	KUNIT_CASE(others_have_their_own),
+	KUNIT_CASE(targets_of_migration),
+	KUNIT_CASE(migration_takes_permission),
+	KUNIT_CASE(pins_take_the_feature),
+#if defined(CONFIG_MEMFD_CREATE) && defined(CONFIG_SHMEM)
+	KUNIT_CASE(pins_of_files),
+#endif
+	KUNIT_CASE(nodes_keep_their_pages),
+	KUNIT_CASE(equal_policies_have_one_age),
+	KUNIT_CASE(the_oom_killer_looks_elsewhere),
+#ifdef CONFIG_TMPFS
+	KUNIT_CASE(mounts_have_ordinary_nodes),
+#endif
+	{}
+};
+
+static struct kunit_suite private_policy_suite = {
+	.name = "private_policy",
+	.test_cases = private_policy_cases,
+};
+kunit_test_suite(private_policy_suite);
+
+MODULE_DESCRIPTION("KUnit tests for memory policies that name private nodes");
+MODULE_LICENSE("GPL");

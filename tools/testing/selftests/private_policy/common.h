@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of memory policies that name private nodes have in common: two
+ * dax devices whose memory is not in use become private nodes, P, whose owner
+ * lets users in, and U, whose owner does not.
+ */
+#ifndef PRIVATE_POLICY_COMMON_H
+#define PRIVATE_POLICY_COMMON_H
+
+#include <linux/mempolicy.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <sys/prctl.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#ifndef MPOL_F_PRIVATE
+#define MPOL_F_PRIVATE	(1 << 12)
+#endif
+
+#define DAX		"/sys/bus/dax"
+#define NODES		"/sys/devices/system/node"
+#define OURS		"dax_private"
+#define ZRAM		"/dev/zram0"
+#define ZRAM_SYS	"/sys/block/zram0/"
+
+#define MASK_LONGS	16
+#define MAX_NODE	(MASK_LONGS * 64)
+/* With a debug kernel on an emulated CPU. */
+#define TIMEOUT		900
+/* What spills is so much larger than the node. */
+#define MORE		(32UL << 20)
+/* Each CPU counts so many free pages for itself that it is full with some left. */
+#define SLACK		512
+
+#define S		MPOL_F_STATIC_NODES
+#define R		MPOL_F_RELATIVE_NODES
+#define B		MPOL_F_NUMA_BALANCING
+#define V		MPOL_F_PRIVATE
+#define SV		(S | V)
+
+struct mask {
+	unsigned long bits[MASK_LONGS];
+};
+
+/*
+ * The nodes: two ordinary ones, the second -1 where there is one alone; private
+ * ones, when they are plugged; one without memory.
+ */
+extern int D, D1, P, U, X;
+extern char dev_p[32], dev_u[32];
+extern unsigned long page;
+
+/* ---- Files ---- */
+
+ssize_t read_file(const char *path, char *buf, size_t size);
+int write_file(const char *path, const char *text);
+bool file_has(const char *path, const char *text);
+long number_in(const char *path, const char *word);
+long node_kb(int node, const char *word);
+bool log_has(int fd, const char *text);
+int log_open(void);
+
+/* ---- Devices ---- */
+
+int dax_write(const char *name, const char *attr, const char *text);
+int dax_number(const char *name, const char *attr);
+int dax_plug(const char *name, const char *features);
+void devices_find(void);
+void devices_give_back(void);
+
+/* ---- Nodes and policies ---- */
+
+struct mask nodes(int first, int second);
+bool has_node(const struct mask *mask, int node);
+int set_policy(int mode, struct mask mask);
+int bind_range(void *start, size_t len, int mode, struct mask mask,
+	       unsigned int flags);
+int get_policy(int *mode, struct mask *mask, void *addr, int flags);
+int node_of(const void *addr);
+long count_on(const char *start, size_t len, int node);
+void nodes_find(void);
+char *map(size_t len);
+void touch(char *start, size_t len);
+int drop_sys_nice(void);
+
+/* ---- SIGBUS ---- */
+
+extern volatile sig_atomic_t bus_code;
+extern void *volatile bus_addr;
+
+void catch_bus(void);
+size_t touch_until_bus(char *start, size_t len);
+size_t touch_in_time(char *start, size_t len, int seconds);
+bool gets_bus(char *start, size_t len);
+char *fill(int node, size_t *len);
+
+/* ---- Swap ---- */
+
+bool swap_on(void);
+void swap_off(void);
+bool all_swapped(char *start, size_t len);
+
+/* ---- Children ---- */
+
+int wait_for(pid_t child);
+
+/* Run in a child, which fails by what it returns; @time is seconds */
+#define IN_CHILD(time, expression)					\
+({									\
+	pid_t child_ = fork();						\
+									\
+	if (!child_) {							\
+		int bad_;						\
+									\
+		prctl(PR_SET_PDEATHSIG, SIGKILL);			\
+		alarm(time);						\
+		bad_ = !!(expression);					\
+		fflush(stdout);						\
+		_exit(bad_);						\
+	}								\
+	wait_for(child_);						\
+})
+
+#endif

@@ -37,6 +37,10 @@ static vm_fault_t private_fault_strict(const struct mempolicy *pol,
 				   &nodes) ||
 	    private_nodes_leaving(&nodes) || !private_nodes_full(&nodes))
 		return VM_FAULT_NOPAGE;
+	/* Not because it has left since it was asked whether it leaves? */
+	if (!private_policy_usable(&pol->w.user_nodemask, pol->private_stamp,
+				   &nodes) || private_nodes_leaving(&nodes))
+		return VM_FAULT_NOPAGE;
 
 	pr_info_ratelimited("%s[%d] gets SIGBUS at %#lx: node %*pbl is full, and its memory policy names no other\n",
 			    current->comm, task_pid_nr(current), address,

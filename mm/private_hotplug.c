@@ -182,7 +182,6 @@ static int private_ranges_of_node(int nid, const struct range *ranges,
 	return nr ?: -EINVAL;
 }
 
-/* private_node_remove_memory() for who holds device_hotplug_lock */
 /* Nodes that are being unplugged, or a part of them. Bits are set atomically. */
 static nodemask_t private_leaving_nodes;
 
@@ -201,6 +200,7 @@ bool private_node_leaves(int nid)
 	return node_isset(nid, private_leaving_nodes);
 }
 
+/* private_node_remove_memory() for who holds device_hotplug_lock */
 int private_node_remove_memory_locked(struct private_node *pn,
 				      const struct range *ranges,
 				      unsigned int nr_ranges)

@@ -8,7 +8,9 @@
  *    MPOL_F_STATIC_NODES), but for private nodes that he could not name.
  *  - private_stamp says which nodes of these numbers he meant.
  *  - nodes has ordinary nodes alone: those of user_nodemask that the task has
- *    or, if there are none, all that it has.
+ *    or, if there are none, all that it has. That is as true as of any policy:
+ *    not all are rebound when a node goes, and it can come back private. An
+ *    ordinary request gets none of its memory even so.
  *
  * So whatever looks at nodes needs not know of private policies: kernel memory
  * of a task with such a policy, slab, page tables, hugetlb, bulk allocation and
@@ -31,6 +33,7 @@
 #include <linux/nodemask.h>
 #include <linux/numa.h>
 #include <linux/private_node.h>
+#include <linux/private_nodemask.h>
 #include <linux/private_policy.h>
 #include <linux/ratelimit.h>
 #include <linux/sched.h>
@@ -119,16 +122,24 @@ bool private_folio_stays(const struct folio *folio)
 	return !folio_test_anon(folio) && !folio_test_swapbacked(folio);
 }
 
-bool __private_policy_alone(const struct mempolicy *pol)
-{
-	return !nodes_intersects(pol->nodes, pol->w.user_nodemask);
-}
-
-/* The ordinary nodes that the user named, not those that he got for want of any */
+/*
+ * The ordinary nodes that the user named, not those that he got for want of any.
+ * Not every policy is rebound when a node goes: one that has come back private
+ * may still be there.
+ */
 static void private_policy_ordinary(const struct mempolicy *pol,
 				    nodemask_t *nodes)
 {
 	nodes_and(*nodes, pol->nodes, pol->w.user_nodemask);
+	nodes_drop_private(nodes);
+}
+
+bool __private_policy_alone(const struct mempolicy *pol)
+{
+	nodemask_t ordinary;
+
+	private_policy_ordinary(pol, &ordinary);
+	return nodes_empty(ordinary);
 }
 
 /**
@@ -267,6 +278,7 @@ struct page *__private_policy_alloc(gfp_t gfp, unsigned int order,
 	const bool interleave = pol->mode == MPOL_INTERLEAVE ||
 				pol->mode == MPOL_WEIGHTED_INTERLEAVE;
 	unsigned int cpuset_mems_cookie;
+	bool replaced = false;
 	nodemask_t usable;
 	struct page *page;
 
@@ -289,8 +301,11 @@ again:
 	if (page) {
 		if (private_policy_knows(page_to_nid(page), pol->private_stamp))
 			return page;
-		/* The node was replaced. It is not usable any more. */
+		/* The node was replaced, and is not usable any more. */
 		free_frozen_pages(page, order);
+		if (replaced)
+			return PRIVATE_POLICY_ORDINARY;
+		replaced = true;
 		goto again;
 	}
 	if (read_mems_allowed_retry(cpuset_mems_cookie))

@@ -105,13 +105,17 @@ static inline bool private_policy_same(const struct mempolicy *a,
 
 /**
  * private_policy_alone - does this policy name no ordinary node to move to?
- * @pol: the policy, or NULL
+ * @pol: the policy; NULL: that of the task
  *
  * Context: Nobody rebinds the policy.
  * Return: true if it names private nodes, and of others none that the task has.
  */
 static inline bool private_policy_alone(const struct mempolicy *pol)
 {
+	if (!private_nodes_enabled())
+		return false;
+	if (!pol)
+		pol = get_task_policy(current);
 	return mpol_is_private(pol) && __private_policy_alone(pol);
 }
 

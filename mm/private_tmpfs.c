@@ -121,7 +121,7 @@ void private_mount_failed(const char *flags, const nodemask_t *nodes, int err)
 		return;
 	switch (err) {
 	case -EINVAL:
-		why = "none has private memory";
+		why = "none has private memory, or one has no memory";
 		break;
 	case -EOPNOTSUPP:
 		why = "the owner of the memory does not let users in";

@@ -230,6 +230,33 @@ static void names_have_what_may_be_named(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nodes_equal(named, want));
 }
 
+/* As the system calls make one */
+static struct mempolicy policy_for(const struct fixture *f, int mode)
+{
+	return (struct mempolicy) {
+		.refcnt = ATOMIC_INIT(1),
+		.mode = mode,
+		.flags = FLAGS,
+		.nodes = node_states[N_MEMORY],
+		.home_node = NUMA_NO_NODE,
+		.private_stamp = private_policy_stamp(),
+		.w.user_nodemask = nodemask_of_node(f->nid),
+	};
+}
+
+/* The node that a request gets memory of, NUMA_NO_NODE if it gets none */
+static int nid_by(struct mempolicy *pol, gfp_t gfp)
+{
+	struct folio *folio = folio_alloc_mpol(gfp, 0, pol, 0, numa_node_id());
+	int nid;
+
+	if (!folio)
+		return NUMA_NO_NODE;
+	nid = folio_nid(folio);
+	folio_put(folio);
+	return nid;
+}
+
 #ifdef CONFIG_CPUSETS
 /* Memory cgroups are demoted to what they were granted, the root nowhere. */
 static void what_is_inherited_is_no_target(struct kunit *test)
@@ -241,6 +268,20 @@ static void what_is_inherited_is_no_target(struct kunit *test)
 	cpuset_nodes_allowed(&cgrp_dfl_root.cgrp, &mask);
 	KUNIT_EXPECT_FALSE(test, node_isset(f->nid, mask));
 	KUNIT_EXPECT_TRUE(test, node_isset(f->ordinary, mask));
+}
+
+/* Not every policy is rebound when a node goes, and it can come back private. */
+static void once_ordinary_means_nothing(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct mempolicy pol = policy_for(f, MPOL_BIND);
+	int nid;
+
+	pol.flags = MPOL_F_STATIC_NODES;
+	pol.nodes = nodemask_of_node(f->nid);
+	nid = nid_by(&pol, GFP_HIGHUSER_MOVABLE | __GFP_NORETRY);
+	KUNIT_ASSERT_NE(test, nid, NUMA_NO_NODE);
+	KUNIT_EXPECT_TRUE(test, node_state(nid, N_MEMORY));
 }
 
 static void cpusets_off(void *unused)
@@ -271,33 +312,6 @@ static void cpusets_win(struct kunit *test)
 	current->mems_allowed = allowed;
 }
 #endif
-
-/* As the system calls make one */
-static struct mempolicy policy_for(const struct fixture *f, int mode)
-{
-	return (struct mempolicy) {
-		.refcnt = ATOMIC_INIT(1),
-		.mode = mode,
-		.flags = FLAGS,
-		.nodes = node_states[N_MEMORY],
-		.home_node = NUMA_NO_NODE,
-		.private_stamp = private_policy_stamp(),
-		.w.user_nodemask = nodemask_of_node(f->nid),
-	};
-}
-
-/* The node that a request gets memory of, NUMA_NO_NODE if it gets none */
-static int nid_by(struct mempolicy *pol, gfp_t gfp)
-{
-	struct folio *folio = folio_alloc_mpol(gfp, 0, pol, 0, numa_node_id());
-	int nid;
-
-	if (!folio)
-		return NUMA_NO_NODE;
-	nid = folio_nid(folio);
-	folio_put(folio);
-	return nid;
-}
 
 static bool ordinary_by(struct mempolicy *pol, gfp_t gfp)
 {
@@ -743,6 +757,7 @@ static struct kunit_case private_policy_cases[] = {
 	KUNIT_CASE(names_have_what_may_be_named),
 #ifdef CONFIG_CPUSETS
 	KUNIT_CASE(what_is_inherited_is_no_target),
+	KUNIT_CASE(once_ordinary_means_nothing),
 	KUNIT_CASE(cpusets_win),
 #endif
 	KUNIT_CASE(kernel_requests_are_ordinary),

@@ -176,7 +176,8 @@ static void explain_permission(void)
 	say("no permission. That takes a cgroup that was granted the node,");
 	say("or CAP_SYS_NICE in a cgroup that does not leave the node out.");
 	if (!strcmp(cgroup, "/")) {
-		say("The root cgroup, in which you are, is granted nothing.");
+		say("You are in the root cgroup, which is granted nothing, or in");
+		say("that of a container, which was not.");
 		return;
 	}
 	if (*cgroup)

@@ -120,7 +120,7 @@ int dax_write(const char *name, const char *attr, const char *text)
 	return write_file(path, text);
 }
 
-static int driver_write(const char *driver, const char *file, const char *text)
+int driver_write(const char *driver, const char *file, const char *text)
 {
 	char path[512];
 
@@ -150,7 +150,7 @@ static bool dax_is_ours(const char *name)
 }
 
 /* From whatever driver has it to ours, unless its memory is in use with kmem. */
-static bool dax_take(const char *name)
+bool dax_take(const char *name)
 {
 	char path[512], state[32];
 

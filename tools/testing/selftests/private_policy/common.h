@@ -66,6 +66,8 @@ int log_open(void);
 
 int dax_write(const char *name, const char *attr, const char *text);
 int dax_number(const char *name, const char *attr);
+int driver_write(const char *driver, const char *file, const char *text);
+bool dax_take(const char *name);
 int dax_plug(const char *name, const char *features);
 void devices_find(void);
 void devices_give_back(void);

@@ -1149,6 +1149,64 @@ TEST_F_TIMEOUT(policy, replugged_is_another, TIMEOUT)
 	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
 }
 
+/* Of the device that is U, for a while: ordinary memory by kmem */
+static bool to_kmem(void)
+{
+	return !dax_write(dev_u, "state", "unplugged") &&
+	       !driver_write(OURS, "unbind", dev_u) &&
+	       !driver_write(OURS, "remove_id", dev_u) &&
+	       !driver_write("kmem", "new_id", dev_u) &&
+	       !dax_write(dev_u, "state", "unplugged") &&
+	       !dax_write(dev_u, "state", "online_movable");
+}
+
+static bool from_kmem(void)
+{
+	return !dax_write(dev_u, "state", "unplugged") &&
+	       !driver_write("kmem", "unbind", dev_u) &&
+	       !driver_write("kmem", "remove_id", dev_u) && dax_take(dev_u);
+}
+
+static char *map_shared(size_t len)
+{
+	char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
+static int node_of_new(char *addr)
+{
+	touch(addr, page);
+	return node_of(addr);
+}
+
+/* Policies that are not rebound still have a node that was ordinary. */
+TEST_F_TIMEOUT(policy, once_ordinary_means_nothing, TIMEOUT)
+{
+	char *bound = map_shared(2 * page), *many = map_shared(2 * page);
+	const int x = dax_number(dev_u, "target_node");
+
+	ASSERT_NE(NULL, bound);
+	ASSERT_NE(NULL, many);
+	ASSERT_TRUE(to_kmem());
+	ASSERT_EQ(0, bind_range(bound, 2 * page, MPOL_BIND, nodes(x, -1), 0));
+	ASSERT_EQ(x, node_of_new(bound));
+	ASSERT_EQ(0, bind_range(many, 2 * page, MPOL_PREFERRED_MANY | SV,
+				nodes(x, P), 0));
+	ASSERT_EQ(0, syscall(SYS_set_mempolicy_home_node, many, 2 * page, x, 0));
+	ASSERT_EQ(x, node_of_new(many));
+	ASSERT_TRUE(from_kmem());
+	ASSERT_EQ(x, dax_plug(dev_u, "user"));
+
+	/* Neither a fault without end, nor memory of whoever has it now */
+	EXPECT_EQ(0, IN_CHILD(60, node_of_new(bound + page) != D &&
+				  node_of(bound + page) != D1));
+	EXPECT_EQ(0, IN_CHILD(60, node_of_new(many + page) != P));
+	munmap(bound, 2 * page);
+	munmap(many, 2 * page);
+}
+
 /* ---- tmpfs ---- */
 
 struct mount_row {

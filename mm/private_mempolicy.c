@@ -272,8 +272,22 @@ static bool private_usable(const struct mempolicy *pol, nodemask_t *usable)
 	return !nodes_empty(*usable);
 }
 
-struct page *__private_policy_alloc(gfp_t gfp, unsigned int order,
-				    struct mempolicy *pol, pgoff_t ilx, int nid)
+/**
+ * private_policy_alloc - allocate a folio by a private policy
+ * @gfp: flags of the request, with __GFP_COMP
+ * @order: of the folio
+ * @pol: the policy; private_policy_places() said yes
+ * @ilx: interleave index
+ * @nid: the node of the caller
+ *
+ * The place that sets the key for users.
+ *
+ * Context: As folio_alloc_mpol().
+ * Return: the page, not refcounted; NULL: there is none;
+ * PRIVATE_POLICY_ORDINARY: go on by the ordinary part of the policy.
+ */
+struct page *private_policy_alloc(gfp_t gfp, unsigned int order,
+				  struct mempolicy *pol, pgoff_t ilx, int nid)
 {
 	const bool interleave = pol->mode == MPOL_INTERLEAVE ||
 				pol->mode == MPOL_WEIGHTED_INTERLEAVE;

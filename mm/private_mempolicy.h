@@ -34,8 +34,8 @@ struct folio *private_policy_alloc_beside(gfp_t gfp, unsigned int order,
 					  const struct mempolicy *pol,
 					  pgoff_t ilx, int nid);
 bool private_policy_strict(const struct mempolicy *pol);
-struct page *__private_policy_alloc(gfp_t gfp, unsigned int order,
-				    struct mempolicy *pol, pgoff_t ilx, int nid);
+struct page *private_policy_alloc(gfp_t gfp, unsigned int order,
+				  struct mempolicy *pol, pgoff_t ilx, int nid);
 void __private_policy_hint(const nodemask_t *nodes);
 
 /**
@@ -135,28 +135,22 @@ static inline bool private_policy_leaves_folio(const struct mempolicy *pol,
 }
 
 /**
- * private_policy_alloc - allocate a folio by a private policy
- * @gfp: flags of the request, with __GFP_COMP
- * @order: of the folio
+ * private_policy_places - does a policy place this folio on private nodes?
  * @pol: the policy
- * @ilx: interleave index
- * @nid: the node of the caller
+ * @gfp: flags of the request
  *
- * The place that sets the key for users. Private memory is for movable memory
- * alone, whatever zone it is in: not for what the kernel or a device keeps.
+ * The question before the key is set for users. Private memory is for movable
+ * memory alone, whatever zone it is in: not for what the kernel or a device
+ * keeps.
  *
- * Context: As folio_alloc_mpol().
- * Return: the page, not refcounted; NULL: there is none;
- * PRIVATE_POLICY_ORDINARY: go on by the ordinary part of the policy.
+ * Context: Any.
+ * Return: true if private_policy_alloc() is to be asked.
  */
-static __always_inline struct page *
-private_policy_alloc(gfp_t gfp, unsigned int order, struct mempolicy *pol,
-		     pgoff_t ilx, int nid)
+static __always_inline bool private_policy_places(struct mempolicy *pol,
+						  gfp_t gfp)
 {
-	if (private_nodes_enabled() && unlikely(mpol_is_private(pol)) &&
-	    (gfp & __GFP_MOVABLE))
-		return __private_policy_alloc(gfp, order, pol, ilx, nid);
-	return PRIVATE_POLICY_ORDINARY;
+	return private_nodes_enabled() && unlikely(mpol_is_private(pol)) &&
+	       (gfp & __GFP_MOVABLE);
 }
 
 /**
@@ -226,7 +220,13 @@ static inline bool private_policy_strict(const struct mempolicy *pol)
 	return false;
 }
 
-static __always_inline struct page *
+static __always_inline bool private_policy_places(struct mempolicy *pol,
+						  gfp_t gfp)
+{
+	return false;
+}
+
+static inline struct page *
 private_policy_alloc(gfp_t gfp, unsigned int order, struct mempolicy *pol,
 		     pgoff_t ilx, int nid)
 {

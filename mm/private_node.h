@@ -77,7 +77,6 @@ void __private_zonelists_build(pg_data_t *pgdat);
 gfp_t __private_confine(gfp_t gfp, int nid, nodemask_t **nodemask);
 void private_node_close(int nid, bool closed);
 bool private_zone_closed(const struct zone *zone);
-bool __private_zone_refuses(const struct zone *zone, unsigned int alloc_flags);
 bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 			  const nodemask_t *nodemask);
 struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
@@ -159,16 +158,13 @@ static __always_inline gfp_t private_confine(gfp_t gfp, int nid,
  * with another owner, had named it; its page is looked at, too, see
  * private_alloc_frozen().
  *
+ * Inline, as a call would cost the fast path of others a register.
+ *
  * Context: Under zone->lock, or with a page of the zone in hand.
  * Return: true if it gets nothing.
  */
-static inline bool private_zone_refuses(const struct zone *zone,
-					unsigned int alloc_flags)
-{
-	/* Out of line, which is all that the fast path of others has of it. */
-	return private_nodes_enabled() &&
-	       __private_zone_refuses(zone, alloc_flags);
-}
+#define private_zone_refuses(zone, alloc_flags)				\
+	(zone_is_private_node(zone) && !((alloc_flags) & ALLOC_CONFINED))
 
 /**
  * private_zone_keeps_no_lists - must no page be left on the lists of CPUs?

@@ -259,11 +259,6 @@ bool private_zone_closed(const struct zone *zone)
 	return node_isset(zone_to_nid(zone), private_closed_nodes);
 }
 
-bool __private_zone_refuses(const struct zone *zone, unsigned int alloc_flags)
-{
-	return zone_is_private_node(zone) && !(alloc_flags & ALLOC_CONFINED);
-}
-
 bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 			  const nodemask_t *nodemask)
 {

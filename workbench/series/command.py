@@ -17,8 +17,8 @@ from pathlib import Path
 
 from lib import console, paths
 from lib.errors import CommandError
-from series import assemble, export, rangediff, refresh
-from series.assemble import forced, linux
+from series import assemble, branch, export, rangediff, refresh, tree
+from series.branch import forced, linux
 from series.repo import Repository
 
 
@@ -33,14 +33,14 @@ def command_check(repository, _):
 
 def command_assemble(repository, options):
     """Commits from the stored form."""
-    with assemble.locked():
-        assemble.assemble(linux(), repository, force=options.force or forced(), into=options.into,
-                          checkout=not options.no_checkout)
+    with branch.locked():
+        tree.assemble(linux(), repository, force=options.force or forced(), into=options.into,
+                      checkout=not options.no_checkout)
 
 
 def command_refresh(repository, options):
     """Stored form from the commits."""
-    with assemble.locked():
+    with branch.locked():
         refresh.refresh(linux(), repository, force=options.force or forced())
 
 

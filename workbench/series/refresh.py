@@ -2,14 +2,13 @@
 """From commits back to the stored series: patch files, overlay files, MAINTAINERS entries."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from lib import files
 from lib.console import say
 from lib.errors import CommandError
 from series import forgotten
-from series.assemble import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs, moving, names, remember_inputs
+from series.branch import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs, moving, names, remember_inputs
 from series.maintainers import Maintainers
 from series.order import SeriesFile
 from series.patch import format_patch, parse_patch, path_problem, slug, split_notes
@@ -49,11 +48,10 @@ class Reader:
         topic = next(iter(self.repository.series.topics), None)
         commits = self.commits()
         self._match(commits)
-        with tempfile.TemporaryDirectory(prefix="series-") as scratch:
-            for commit in commits:
-                topic, path, data = self._patch(commit, topic, os.path.join(scratch, "index"))
-                order.append(path)
-                files[f"patches/{path}"] = (data, False)
+        for commit in commits:
+            topic, path, data = self._patch(commit, topic)
+            order.append(path)
+            files[f"patches/{path}"] = (data, False)
         self._check_topics(order)
         if self.problems:
             raise CommandError(self.problems)
@@ -86,7 +84,7 @@ class Reader:
         taken = {patch.path for patch in self.old.values()}
         return [patch for patch in self.repository.patches if patch.path not in taken]
 
-    def _patch(self, commit, topic, index):
+    def _patch(self, commit, topic):
         """One commit as (topic, file name in patches/, content)."""
         header = self.git.out("log", "-1", "--format=email", "--no-mailmap", "--no-notes", "--no-show-signature",
                               "--no-color", "--encoding=UTF-8", commit).split(b"\n\n", 1)[0]
@@ -95,7 +93,7 @@ class Reader:
         body, notes = split_message(message)
         subject = self.git.text("log", "-1", "--format=%s", "--encoding=UTF-8", commit)
         notes, claims = split_notes(notes)
-        adds, entries, diff = self._content(commit, subject, index)
+        adds, entries, diff = self._content(commit, subject)
         old = self.old.get(commit)
         if claims["Topic"]:
             topic = claims["Topic"][-1]
@@ -120,7 +118,7 @@ class Reader:
         self.taken.add(path)
         return path
 
-    def _content(self, commit, subject, index):
+    def _content(self, commit, subject):
         """What a commit changes: files it adds, entries it adds, and the diff of the rest."""
         before, after = {}, {}
         adds = []
@@ -139,7 +137,7 @@ class Reader:
             if entries[1]:
                 after[paths[-1]] = entries[1]
         titles = self._new_entries(before, after, where)
-        return [path for path in adds if path], titles, self.git.diff(before, after, index)
+        return [path for path in adds if path], titles, self.git.diff(before, after)
 
     def _add(self, path, entry, where):
         """Note a new overlay file."""
@@ -283,17 +281,10 @@ def same_patches(one, two):
 
 def merge(git, ours, start, theirs):
     """A three-way merge of a file: ((content, executable), did it fit); content with conflict markers if it did not."""
-    with tempfile.TemporaryDirectory(prefix="series-merge-") as folder:
-        sides = []
-        for name, side in (("ours", ours), ("start", start), ("theirs", theirs)):
-            sides.append(os.path.join(folder, name))
-            Path(sides[-1]).write_bytes(side[0])
-        labels = ["-L", "edited here", "-L", "last make tree", "-L", "build/linux"]
-        done = git.run("merge-file", "-p", *labels, *sides, check=False)
-    if done.returncode > 127:
-        return None, False
+    labels = ["-L", "edited here", "-L", "last make tree", "-L", "build/linux"]
+    content, conflicts = git.merge(ours[0], start[0], theirs[0], *labels)
     executable = theirs[1] if theirs[1] != start[1] else ours[1]
-    return (done.stdout, executable), done.returncode == 0
+    return (content, executable) if content is not None else None, not conflicts
 
 
 def guard_origin(git, repository, branch):

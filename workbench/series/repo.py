@@ -51,7 +51,7 @@ class Repository:
 
     def _files(self):
         """Paths of all files that are not ours; what a .gitignore of the repository names does not count."""
-        return [name for name in listed(self.top, *OURS) if name.split("/")[0] not in OURS and not name.startswith(".")]
+        return [name for name in listed(self.top, *OURS) if not name.startswith(".")]
 
     def content(self, path):
         """The content of one of our files."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from unittest import mock
 
 from lib import paths, process
-from lib.git import listed
+from lib.git import Git, listed
 from series.maintainers import Maintainers
 from series.order import SeriesFile
 from series.patch import breaks_message, parse_patch, slug
@@ -558,6 +558,7 @@ class Assemble(Toy):
             for command in ("assemble", "refresh", "round-trip", "export"):
                 self.good(command, env=leaked)
             self.assertEqual([name for name in leaked if name in process.environment()], [])
+            self.assertEqual(Git(self.linux).text("log", "-1", "--format=%s"), "mm: private nodes", "without wb's own care")
         self.assertFalse((other / "index").exists())
         self.assertEqual(self.git("log", "-1", "--format=%s", "series"), "mm: private nodes")
 

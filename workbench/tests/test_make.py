@@ -271,6 +271,20 @@ class Entry(unittest.TestCase):
                     main(words)
                 self.assertEqual((ended.exception.code, out.getvalue()[:6]), (status, "usage:"))
 
+    def test_nothing_that_a_command_runs_gets_the_variables_of_a_hook(self):
+        """W12, W16: nor those of a make above it, nor the user's language."""
+        seen = {}
+        leaked = {"GIT_DIR": "/x", "GIT_INDEX_FILE": "/x", "GIT_CONFIG_COUNT": "0", "MAKEFLAGS": "k", "LANGUAGE": "de"}
+        with mock.patch.dict(os.environ, leaked), mock.patch("series.command.main", lambda _: seen.update(os.environ)):
+            entry().main(["series", "check"])
+        self.assertEqual((set(leaked) & set(seen), seen["LC_ALL"]), (set(), "C.UTF-8"))
+
+    def test_an_interrupt_of_a_command_that_has_the_terminal(self):
+        """W23: a shell in the guest is not run in a process of its own."""
+        with mock.patch("guest.shell.main", side_effect=KeyboardInterrupt), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(entry().run(["shell"]), 130)
+        self.assertRegex(said.getvalue(), r"^\[ *\d+:\d\d\] interrupted\n$")
+
     def test_a_full_disk_is_one_line(self):
         """Also where nothing but our own writing met it."""
         full = f"{WORKBENCH}/tests/../wb"

@@ -205,7 +205,7 @@ class Remarks(Build):
     def setUp(self):
         super().setUp()
         self.said, self.status = {"ours": "", "base": ""}, {"ours": 0, "base": 0}
-        self.compiled = []
+        self.compiled, self.needing = [], []
         self.built = {"default": ["mm/a.c", "mm/b.c"], "debug": ["mm/a.c", "mm/b.c", "mm/debug.c"]}
 
         def remarks(kernel, names, _):
@@ -220,13 +220,19 @@ class Remarks(Build):
         self.patch(static, "known_noise", lambda _: False)
         self.patch(static, "sparse_sees", lambda: Case("sees", "passed"))
         self.patch(static, "built_sources", lambda kernel: (self.built[kernel.name], [
-            (name, "CONFIG_X") for name in ("mm/debug.c", "mm/never.c") if name not in self.built[kernel.name]]))
+            (name, "CONFIG_X") for name in self.needing if name not in self.built[kernel.name]]))
 
     def test_what_default_does_not_build_is_seen_with_debug(self):
+        self.needing = ["mm/debug.c"]
         cases = static.sparse_and_warnings()
         self.assertEqual(self.compiled, [("default-static", ["mm/a.o", "mm/b.o"]), ("debug-static", ["mm/debug.o"])])
-        self.assertEqual(statuses(cases), {"sees": "passed", **{f"W=1 and sparse mm/{name}.c": "passed" for name in ("a", "b", "debug")},
-                                           "W=1 and sparse mm/never.c": "skipped"})
+        self.assertEqual(statuses(cases), {"sees": "passed", **{f"W=1 and sparse mm/{name}.c": "passed" for name in ("a", "b", "debug")}})
+
+    def test_what_neither_builds_fails(self):
+        """F9: else it is looked at nowhere, and that is one skip among many."""
+        self.needing = ["mm/never.c"]
+        self.assertIn(Case("W=1 and sparse mm/never.c", "failed", "needs CONFIG_X, which neither default nor debug sets"),
+                      static.sparse_and_warnings())
 
     def test_the_base_compiles_what_has_remarks(self):
         self.said = {"ours": "mm/a.c:3:1: warning: old", "base": "mm/a.c:2:1: warning: old"}

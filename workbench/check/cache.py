@@ -17,7 +17,7 @@ from guest import machines, qemu
 from kernel import source
 from lib import files, paths, process
 from lib.cases import Case
-from lib.git import listed
+from lib.git import UNTRACKED, listed
 
 STATES = 50         # of each suite that are kept
 
@@ -88,7 +88,7 @@ class Inputs:
             self.add(f"source {path}", git.run("rev-parse", "--verify", name, check=False).stdout)
             changes = git.out("diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", path)
             self.add(f"changes {path}", hashlib.sha256(changes).hexdigest())
-            for name in git.out("ls-files", "-z", "--others", "--exclude-standard", "--", path).split(b"\0"):
+            for name in git.out(*UNTRACKED, "--", path).split(b"\0"):
                 if name:
                     self.file(paths.SOURCE / os.fsdecode(name))
 

@@ -44,6 +44,11 @@ DIFF_OPTIONS = [
 ]
 
 
+# Files that are not tracked and that no build leaves: of a kernel's .gitignore what names products of a build counts.
+# Debian's has /* at its end, which hides everything.
+UNTRACKED = ["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--exclude=!/*"]
+
+
 class GitError(CommandError):
     """A git command that failed."""
 

@@ -72,6 +72,20 @@ static inline void nodes_keep_private(nodemask_t *nodes)
 }
 
 /**
+ * nodes_keep_private_memory - make a nodemask its private nodes with memory
+ * @nodes: the mask
+ *
+ * Context: Any; the caller may write @nodes. The answer may be outdated unless
+ * memory hotplug is locked.
+ * Return: true if there is one.
+ */
+static inline bool nodes_keep_private_memory(nodemask_t *nodes)
+{
+	nodes_keep_private(nodes);
+	return nodes_and(*nodes, *nodes, node_states[N_MEMORY_PRIVATE]);
+}
+
+/**
  * nodes_have_private - is a private node in a nodemask?
  * @nodes: the mask
  *
@@ -137,6 +151,12 @@ static inline void nodes_drop_private(nodemask_t *nodes) {}
 static inline void nodes_keep_private(nodemask_t *nodes)
 {
 	nodes_clear(*nodes);
+}
+
+static inline bool nodes_keep_private_memory(nodemask_t *nodes)
+{
+	nodes_clear(*nodes);
+	return false;
 }
 
 static inline bool nodes_have_private(const nodemask_t *nodes)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """From the stored series to commits, without a work tree."""
 
+import copy
 import os
 import re
 
@@ -29,6 +30,7 @@ class Builder:
     def __init__(self, git, repository, base=BASE):
         self.git = git
         self.repository = repository
+        self.patches = repository.patches
         self.base = git.commit(base)
         if not self.base:
             raise CommandError(f"{git.work_tree} has no base kernel (tag base); run workbench/wb base")
@@ -37,14 +39,21 @@ class Builder:
         self.blobs = {}
         self.offsets = []
 
+    def part(self, patches):
+        """A builder of some of the patches, in their order. What was looked at when all were built is not again."""
+        other = copy.copy(self)
+        other.patches, other.offsets = patches, []
+        return other
+
     def build(self, messages=None):
-        """Build every commit; returns the commit ids, oldest first. Messages replace those of the patches."""
+        """Build every commit; returns the commit ids, oldest first. Messages (by path) replace those of the patches."""
         self.files = dict(self.base_files)
-        self._check_paths()
-        added = [path for patch in self.repository.patches for path in patch.adds]
-        self.blobs = self.git.blobs(self.repository.top, added)
+        if not self.blobs:
+            self._check_paths()
+            added = [path for patch in self.patches for path in patch.adds]
+            self.blobs = self.git.blobs(self.repository.top, added)
         changes = []
-        for number, patch in enumerate(self.repository.patches):
+        for number, patch in enumerate(self.patches):
             try:
                 changes.append(self._changes(patch))
             except GitError as failure:
@@ -54,11 +63,11 @@ class Builder:
     def _check_paths(self):
         """Assembling never overwrites: what the series adds must not be in the base."""
         problems = []
-        if "MAINTAINERS" not in self.files and any(patch.entries for patch in self.repository.patches):
+        if "MAINTAINERS" not in self.files and any(patch.entries for patch in self.patches):
             raise CommandError("the base kernel has no MAINTAINERS to merge our entries into")
         parents = {"/".join(path.split("/")[:n]) for path in self.files for n in range(1, path.count("/") + 1)}
         base_titles = set(Maintainers(self._content("MAINTAINERS")).titles)
-        for patch in self.repository.patches:
+        for patch in self.patches:
             where = f"patches/{patch.path}"
             for path in patch.adds:
                 if path in self.files:
@@ -131,8 +140,8 @@ class Builder:
             return []
         temporary = f"refs/workbench/building-{os.getpid()}"
         stream = []
-        for number, (patch, changed) in enumerate(zip(self.repository.patches, changes), 1):
-            message = (messages[number - 1] if messages else patch.message()).encode(errors="surrogateescape")
+        for number, (patch, changed) in enumerate(zip(self.patches, changes), 1):
+            message = (messages[patch.path] if messages else patch.message()).encode(errors="surrogateescape")
             person = f"{patch.name} <{patch.mail}> {patch.stamp()}"
             parent = self.base if number == 1 else f":{number - 1}"
             head = (f"commit {temporary}\nmark :{number}\nauthor {person}\ncommitter {person}\ndata {len(message)}\n")

@@ -109,7 +109,7 @@ class Make(Copied):
         self.assertEqual(self.last("check", env=poison)[0], ["check"])
         self.assertEqual(self.last("bench", env=poison)[0], ["bench"])
         self.assertNotIn("poison", self.last("shell", env=poison)[0])
-        self.assertEqual(self.last("mbox", env=poison)[0], ["series", "prove-mbox"])
+        self.assertEqual(self.last("mbox", env=poison)[0], ["series", "recipients"])
         words, environment = self.last("demo", env=poison)
         self.assertEqual(words, ["demo"])
         self.assertEqual({environment[f"WB_{name}"] for name in poison}, {""})

@@ -1181,6 +1181,11 @@ static int node_of_new(char *addr)
 	return node_of(addr);
 }
 
+static bool ordinary(int node)
+{
+	return node == D || node == D1;
+}
+
 /* Policies that are not rebound still have a node that was ordinary. */
 TEST_F_TIMEOUT(policy, once_ordinary_means_nothing, TIMEOUT)
 {
@@ -1200,8 +1205,7 @@ TEST_F_TIMEOUT(policy, once_ordinary_means_nothing, TIMEOUT)
 	ASSERT_EQ(x, dax_plug(dev_u, "user"));
 
 	/* Neither a fault without end, nor memory of whoever has it now */
-	EXPECT_EQ(0, IN_CHILD(60, node_of_new(bound + page) != D &&
-				  node_of(bound + page) != D1));
+	EXPECT_EQ(0, IN_CHILD(60, !ordinary(node_of_new(bound + page))));
 	EXPECT_EQ(0, IN_CHILD(60, node_of_new(many + page) != P));
 	munmap(bound, 2 * page);
 	munmap(many, 2 * page);

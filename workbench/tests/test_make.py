@@ -236,9 +236,10 @@ class Make(Copied):
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
 
     def test_interrupt_in_a_shell_script(self):
-        """The same for the commands that are shell."""
+        """The same for the commands that are shell. Who says that it is time is the program that would go on: a shell that
+        is about to start one would wait for its end first."""
         (self.folder / "workbench/host/setup").write_text(
-            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\n: >reached\nsleep 600\nsay 'went on'\n")
+            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\nsh -c ': >reached; exec sleep 600'\nsay 'went on'\n")
         status, text = self.interrupt(["make", "tree"], self.folder / "reached")
         self.assertEqual(status, -signal.SIGINT)
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")

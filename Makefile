@@ -61,7 +61,8 @@ help:
 	'  make base-update     the newest 7.3.y: what conflicts, what moved, and a new base/lock' \
 	'  make kernel          build one kernel, CONFIG=$(firstword $(CONFIGS))' \
 	$(patsubst %,'                                           %',$(wordlist 2,99,$(CONFIGS))) \
-	'  make mbox            build/mbox/*.mbx, proven with b4 [TOPIC=x] [SIGNOFF="Name <mail>"]' \
+	'  make mbox            build/mbox/*.mbx, one per part, proven with b4; whom it goes to: *.to' \
+	'                       [TOPIC=topic or topic/part] [SIGNOFF="Name <mail>"]' \
 	'  make bisect          build every commit of the series, with its options on and off (hours)' \
 	'  make clean           remove build/ but for downloads, ccache and the tree; ALL=1 removes all' \
 	'' \
@@ -133,6 +134,7 @@ bisect: base-tree
 mbox: tree
 	@exec workbench/wb series export $(if $(WB_TOPIC),--topic "$$WB_TOPIC") $(if $(WB_SIGNOFF),--signoff "$$WB_SIGNOFF")
 	@exec workbench/wb series prove-mbox $(if $(WB_TOPIC),--topic "$$WB_TOPIC")
+	@exec workbench/wb series recipients $(if $(WB_TOPIC),--topic "$$WB_TOPIC")
 
 clean:
 	@workbench/host/clean $(if $(WB_ALL),--all)

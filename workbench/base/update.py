@@ -3,8 +3,6 @@
 
 import os
 import subprocess
-import tempfile
-from pathlib import Path
 
 from base import fetch, imports, request, settings
 from lib import console, files, paths
@@ -104,15 +102,14 @@ class Replay:
         """Every commit's changes, merged with what the new base has in the same files."""
         now = dict(self.builder.base_files)
         changes = []
-        with tempfile.TemporaryDirectory(prefix="base-update-") as scratch:
-            for number, patch in enumerate(self.patches):
-                changed = {}
-                for path, before, after in self.changed(number):
-                    changed[path] = self.merged(f"patches/{patch.path}: {path}", before, after, now.get(path), Path(scratch))
-                now.update(changed)
-                now = {path: entry for path, entry in now.items() if entry}
-                changes.append(changed)
-            self.commits = self.builder.commits(changes, None, scratch)
+        for number, patch in enumerate(self.patches):
+            changed = {}
+            for path, before, after in self.changed(number):
+                changed[path] = self.merged(f"patches/{patch.path}: {path}", before, after, now.get(path))
+            now.update(changed)
+            now = {path: entry for path, entry in now.items() if entry}
+            changes.append(changed)
+        self.commits = self.builder.commits(changes)
 
     def changed(self, number):
         """(path, entry before, entry after) of a commit; an entry is (mode, blob), or None if there is no such file."""
@@ -122,26 +119,24 @@ class Replay:
             entries = [None if set(name) == {"0"} else (bits, name) for bits, name in ((old_mode, old_blob), (mode, blob))]
             yield path.decode(errors="surrogateescape"), *entries
 
-    def merged(self, where, before, after, now, scratch):
+    def merged(self, where, before, after, now):
         """The entry that a change from before to after makes of what is there now."""
         if now in (before, after):
             return after
         if not (before and after and now):
             self.conflicts.append(f"{where}: the new base {'has' if now else 'no longer has'} this file")
             return after
-        for name, (_, blob) in (("now", now), ("before", before), ("after", after)):
-            (scratch / name).write_bytes(self.git.content(blob))
-        words = ["merge-file", "-p", "-q", *(scratch / name for name in ("now", "before", "after"))]
-        done = self.git.run(*words, check=False)
-        if done.returncode == 0:
-            self.notes.append(f"{where}: a three-way merge applies it")
-        elif done.returncode < 128:
-            self.conflicts.append(f"{where}: {done.returncode} hunk{'s' * (done.returncode > 1)} in conflict with the new base")
-            done = self.git.run(*words[:1], "--theirs", *words[1:], check=False)
-        else:
+        sides = [self.git.content(blob) for _, blob in (now, before, after)]
+        content, conflicts = self.git.merge(*sides)
+        if content is None:
             self.conflicts.append(f"{where}: cannot be merged")
             return after
-        return after[0], self.git.blob(done.stdout)
+        if conflicts:
+            self.conflicts.append(f"{where}: {conflicts} hunk{'s' * (conflicts > 1)} in conflict with the new base")
+            content, _ = self.git.merge(*sides, "--theirs")
+        else:
+            self.notes.append(f"{where}: a three-way merge applies it")
+        return after[0], self.git.blob(content)
 
 
 def tell_range_diff(git, before, commits, after):

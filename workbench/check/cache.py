@@ -17,7 +17,7 @@ from guest import machines, qemu
 from kernel import source
 from lib import files, paths, process
 from lib.cases import Case
-from lib.git import Git
+from lib.git import UNTRACKED, listed
 
 STATES = 50         # of each suite that are kept
 
@@ -77,15 +77,8 @@ class Inputs:
 
     def repository(self, without=()):
         """Every file of the repository, tracked or not yet, but what lies in the folders or files named."""
-        if (paths.TOP / ".git").exists():
-            listed = Git(paths.TOP).out("ls-files", "-z", "--cached", "--others", "--exclude-standard").split(b"\0")
-            names = sorted({os.fsdecode(name) for name in listed if name})
-        else:
-            names = sorted(str(path.relative_to(paths.TOP)) for path in paths.TOP.rglob("*")
-                           if path.is_file() and path.relative_to(paths.TOP).parts[0] != paths.BUILD.name)
-        for name in names:
-            if name.split("/")[0] not in without:
-                self.file(paths.TOP / name)
+        for name in listed(paths.TOP, *without):
+            self.file(paths.TOP / name)
 
     def source(self, *below):
         """The kernel tree, or parts of it: what is committed, what was changed since, and files unknown to git."""
@@ -95,7 +88,7 @@ class Inputs:
             self.add(f"source {path}", git.run("rev-parse", "--verify", name, check=False).stdout)
             changes = git.out("diff", "--no-ext-diff", "--no-textconv", "--binary", "HEAD", "--", path)
             self.add(f"changes {path}", hashlib.sha256(changes).hexdigest())
-            for name in git.out("ls-files", "-z", "--others", "--exclude-standard", "--", path).split(b"\0"):
+            for name in git.out(*UNTRACKED, "--", path).split(b"\0"):
                 if name:
                     self.file(paths.SOURCE / os.fsdecode(name))
 

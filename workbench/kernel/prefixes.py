@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build every prefix of the series: the touched directories at each commit with the options on and off, the whole
-kernel at the end of each topic. Results are kept by tree, options, compiler and goals, so that a commit that did not change
+kernel at the end of each part. Results are kept by tree, options, compiler and goals, so that a commit that did not change
 is not built again: wb prefixes [--again], which forgets them."""
 
 import argparse
@@ -18,7 +18,7 @@ KNOWN = paths.BUILD / "check" / "bisect.json"
 
 
 def prefixes():
-    """(commit, topic, subject) of the series, oldest first."""
+    """(commit, part, subject) of the series, oldest first."""
     lines = process.out([paths.WORKBENCH / "wb", "series", "prefixes"]).splitlines()
     found = [tuple(line.split(None, 2)) for line in lines]
     if found and found[-1][0] != source.commit():
@@ -58,8 +58,8 @@ def every_prefix_locked():
     known = files.read_json(KNOWN, {})
     commits, goals, cases = prefixes(), directories(), []
     how = {(config, ends): made_with(config, [] if ends else goals) for config in ("default", "off") for ends in (False, True)}
-    for number, (commit, topic, subject) in enumerate(commits):
-        ends = number + 1 == len(commits) or commits[number + 1][1] != topic
+    for number, (commit, part, subject) in enumerate(commits):
+        ends = number + 1 == len(commits) or commits[number + 1][1] != part
         tree = source.git().tree(commit)
         for config in ("default", "off"):
             this = f"{tree} {how[config, ends]}"

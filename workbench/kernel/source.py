@@ -17,7 +17,7 @@ from pathlib import Path
 from lib import console, files, lock, paths
 from lib.errors import CommandError
 from lib.git import Git
-from series import assemble
+from series import branch, tree
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def pin(own=False):
     """
     if PINNED:
         return commit()
-    found, start = assemble.for_run(own)
+    found, start = tree.for_run(own)
     PINNED.append(Pin(found, start, hold(paths.SOURCE, found)))
     return found
 
@@ -118,7 +118,7 @@ def move(path, wanted):
     """Bring a tree to a commit; what an interrupted move left there goes, what somebody edited there does not."""
     interrupted = marker(path).exists()
     edited = Git(path).dirty() if ours(path) and not interrupted else []
-    if edited and not assemble.forced():
+    if edited and not branch.forced():
         raise CommandError(f"{path} was edited ({', '.join(edited[:3])}), but belongs to the workbench: edit "
                            f"{paths.LINUX} and commit there; FORCE=1 drops what was edited")
     files.write(marker(path), wanted + "\n")

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """git, the only place that calls it: commands whose result no user configuration can change."""
 
+import contextlib
 import itertools
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 from lib.errors import CommandError
@@ -42,6 +44,11 @@ DIFF_OPTIONS = [
 ]
 
 
+# Files that are not tracked and that no build leaves: of a kernel's .gitignore what names products of a build counts.
+# Debian's has /* at its end, which hides everything.
+UNTRACKED = ["ls-files", "-z", "--others", "--exclude-per-directory=.gitignore", "--exclude=!/*"]
+
+
 class GitError(CommandError):
     """A git command that failed."""
 
@@ -78,21 +85,17 @@ def environment(work_tree):
 def listed(top, *unwanted):
     """The files of a repository of ours, without what its .gitignore files name; of a release without .git, all files.
 
-    What lies in the folders named, and in build/, is left out.
+    What is named, at the top, and build/ are left out.
     """
-    top = Path(top)
+    top, away, found = Path(top), ("build", *unwanted), set()
     if (top / ".git").exists():
         names = Git(top).out("ls-files", "-z", "--cached", "--others", "--exclude-per-directory=.gitignore")
         found = {os.fsdecode(name) for name in names.split(b"\0") if name}
-        return sorted(name for name in found
-                      if os.path.lexists(top / name) and name.split("/")[0] not in ("build", *unwanted))
-    found = []
-    for where, folders, names in os.walk(top):
-        if Path(where) == top:
-            folders[:] = [name for name in folders if name not in ("build", *unwanted)]
-        folders[:] = [name for name in folders if name != "__pycache__"]
-        found += [os.path.relpath(os.path.join(where, name), top) for name in names]
-    return sorted(found)
+    else:
+        for where, folders, names in os.walk(top):
+            folders[:] = [name for name in folders if name not in ("__pycache__", *(away if Path(where) == top else ()))]
+            found.update(os.path.relpath(os.path.join(where, name), top) for name in names)
+    return sorted(name for name in found if os.path.lexists(top / name) and name.split("/")[0] not in away)
 
 
 def shortened(text, most=3):
@@ -163,6 +166,12 @@ class Git:
         """Store a blob and return its id."""
         return self.text("hash-object", "-w", "--stdin", stdin=content)
 
+    def blobs(self, top, names):
+        """Store files of a folder; returns name -> id."""
+        lines = "".join(f"{Path(top).resolve() / name}\n" for name in names)
+        ids = self.text("hash-object", "-w", "--no-filters", "--stdin-paths", stdin=os.fsencode(lines)).split("\n")
+        return dict(zip(names, ids))
+
     def content(self, blob):
         """The content of a blob."""
         return self.out("cat-file", "blob", blob)
@@ -177,27 +186,35 @@ class Git:
                 files[path.decode(errors="surrogateescape")] = (mode, blob)
         return files
 
-    def small_tree(self, files, index):
-        """A tree that holds just these files (path -> (mode, blob)), made with the index file given."""
-        self.fill_index(files, index)
-        return self.text("write-tree", env={"GIT_INDEX_FILE": index})
+    @contextlib.contextmanager
+    def index(self, files):
+        """Variables for commands that work on an index of its own, with just these files: path -> (mode, blob)."""
+        with tempfile.TemporaryDirectory(prefix="series-") as folder:
+            chosen = {"GIT_INDEX_FILE": os.path.join(folder, "index")}
+            lines = [f"{mode} {blob}\t{path}\0" for path, (mode, blob) in sorted(files.items())]
+            words = ["update-index", "-z", "--index-info"] if lines else ["read-tree", "--empty"]
+            self.out(*words, env=chosen, stdin="".join(lines).encode(errors="surrogateescape"))
+            yield chosen
 
-    def fill_index(self, files, index):
-        """Make an index file that holds just these files."""
-        if os.path.exists(index):
-            os.unlink(index)
-        lines = [f"{mode} {blob}\t{path}\0" for path, (mode, blob) in sorted(files.items())]
-        if lines:
-            self.out("update-index", "-z", "--index-info", env={"GIT_INDEX_FILE": index},
-                     stdin="".join(lines).encode(errors="surrogateescape"))
-        else:
-            self.out("read-tree", "--empty", env={"GIT_INDEX_FILE": index})
+    def small_tree(self, files):
+        """A tree that holds just these files."""
+        with self.index(files) as chosen:
+            return self.text("write-tree", env=chosen)
 
-    def diff(self, before, after, index):
+    def diff(self, before, after):
         """The diff between two sets of files, in our fixed form."""
         if before == after:
             return b""
-        return self.out("diff-tree", *DIFF_OPTIONS, self.small_tree(before, index), self.small_tree(after, index))
+        return self.out("diff-tree", *DIFF_OPTIONS, self.small_tree(before), self.small_tree(after))
+
+    def merge(self, ours, start, theirs, *options):
+        """A three-way merge of contents: (the result, its conflicts); (None, 0) for what cannot be merged."""
+        with tempfile.TemporaryDirectory(prefix="series-") as folder:
+            sides = [Path(folder) / name for name in ("ours", "start", "theirs")]
+            for side, content in zip(sides, (ours, start, theirs)):
+                side.write_bytes(content)
+            done = self.run("merge-file", "-p", "-q", *options, *sides, check=False)
+        return (done.stdout, done.returncode) if done.returncode < 128 else (None, 0)
 
     def busy(self):
         """What git is in the middle of ('am', 'rebase', 'cherry-pick', 'merge'), or None."""

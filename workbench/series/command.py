@@ -5,10 +5,12 @@
   series assemble [--into REF]      commits on branch series of build/linux; FORCE=1 drops unsaved commits
   series refresh                    write the commits of branch series back to the stored form
   series round-trip                 assemble without a work tree, then compare what refresh would write
-  series export                     one mailbox per topic in build/mbox
-  series prove-mbox                 b4 applies each mailbox and gets the assembled tree
+  series parts                      what is posted at once, in order: number, name, patches, what it stands on
+  series export                     one mailbox per part in build/mbox
+  series prove-mbox                 b4 applies each mailbox on what it needs, and on all that is before it
+  series recipients                 whom scripts/get_maintainer.pl names for each mailbox, beside it
   series range-diff REVISION        what changed since a revision of this repository, as git range-diff shows it
-  series prefixes                   commit id, topic and subject of each commit, oldest first
+  series prefixes                   commit id, part and subject of each commit, oldest first
   series files | touched            overlay files | every path that the series adds or changes
 """
 
@@ -17,8 +19,8 @@ from pathlib import Path
 
 from lib import console, paths
 from lib.errors import CommandError
-from series import assemble, export, rangediff, refresh
-from series.assemble import forced, linux
+from series import assemble, branch, export, rangediff, recipients, refresh, tree
+from series.branch import forced, linux
 from series.repo import Repository
 
 
@@ -33,14 +35,14 @@ def command_check(repository, _):
 
 def command_assemble(repository, options):
     """Commits from the stored form."""
-    with assemble.locked():
-        assemble.assemble(linux(), repository, force=options.force or forced(), into=options.into,
-                          checkout=not options.no_checkout)
+    with branch.locked():
+        tree.assemble(linux(), repository, force=options.force or forced(), into=options.into,
+                      checkout=not options.no_checkout)
 
 
 def command_refresh(repository, options):
     """Stored form from the commits."""
-    with assemble.locked():
+    with branch.locked():
         refresh.refresh(linux(), repository, force=options.force or forced())
 
 
@@ -60,14 +62,27 @@ def mailboxes(options):
     return Path(options.out) if options.out else paths.BUILD / "mbox"
 
 
+def command_parts(repository, options):
+    """What is posted at once."""
+    for part in repository.series.parts:
+        if export.chosen(part, options.topic):
+            needs = "all before" if part.needs is None else ", ".join(part.needs) or "nothing"
+            print(f"{export.file_name(repository, part)}: {len(part.patches)} patches, needs {needs}: {part.title}")
+
+
 def command_export(repository, options):
-    """One mailbox per topic."""
+    """One mailbox per part."""
     export.export(linux(), repository, paths.BUILD, mailboxes(options), options.topic, options.signoff)
 
 
 def command_prove_mbox(repository, options):
     """Apply the mailboxes with b4 and compare trees."""
     export.prove(linux(), repository, mailboxes(options), options.topic)
+
+
+def command_recipients(repository, options):
+    """Whom to send each mailbox to."""
+    recipients.recipients(linux(), repository, mailboxes(options), options.topic)
 
 
 def command_range_diff(repository, options):
@@ -79,8 +94,9 @@ def command_prefixes(repository, options):
     """Commits of the series, one per line."""
     _, commits = assemble.build(linux(), repository)
     for commit, patch in zip(commits, repository.patches):
-        if options.topic in (None, patch.topic):
-            print(f"{commit} {patch.topic} {patch.subject}")
+        label = repository.label(patch)
+        if options.topic in (None, patch.topic, label):
+            print(f"{commit} {label} {patch.subject}")
 
 
 def command_files(repository, _):
@@ -108,9 +124,9 @@ def parse_arguments(words):
         if name.startswith("command_"):
             sub = commands.add_parser(name[len("command_"):].replace("_", "-"), help=function.__doc__)
             sub.set_defaults(function=function)
-            if name in ("command_prefixes", "command_export", "command_prove_mbox"):
-                sub.add_argument("--topic", help="just this topic")
-            if name in ("command_export", "command_prove_mbox"):
+            if name in ("command_prefixes", "command_parts", "command_export", "command_prove_mbox", "command_recipients"):
+                sub.add_argument("--topic", help="just this topic, or part of one as TOPIC/PART")
+            if name in ("command_export", "command_prove_mbox", "command_recipients"):
                 sub.add_argument("--out", metavar="DIR", help="folder of the mailboxes (build/mbox)")
             if name == "command_export":
                 sub.add_argument("--signoff", metavar="'Name <mail>'", help="add this Signed-off-by")
@@ -129,7 +145,7 @@ def main(words):
     options = parse_arguments(words)
     repository = Repository(paths.TOP)
     topic = getattr(options, "topic", None)
-    if topic and topic not in repository.series.topics:
-        raise CommandError(f"no topic {topic} in patches/series")
+    if topic and topic not in [*repository.series.topics, *(part.label for part in repository.series.parts)]:
+        raise CommandError(f"no topic or part {topic} in patches/series; 'workbench/wb series parts' lists them")
     options.function(repository, options)
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lib.console import say
 from lib.errors import CommandError
+from lib.git import UNTRACKED
 
 SOURCES = (".c", ".h", ".S", ".rs", ".rst", ".sh", ".py", ".dts", ".dtsi", ".lds")
 SPECIAL = ("Makefile", "Kconfig", "Kbuild")
@@ -17,13 +18,8 @@ SPECIAL = ("Makefile", "Kconfig", "Kbuild")
 
 def untracked(git):
     """Files, and folders without a tracked file (they end in /), that git does not have and that no build leaves."""
-    # Of the kernel's .gitignore what names products of a build counts; Debian's /* at its end does not.
-    ignored = ["--exclude-per-directory=.gitignore", "--exclude=!/*"]
-    found = []
-    for how in ([], ["--directory"]):
-        names = git.out("ls-files", "-z", "--others", *how, *ignored).split(b"\0")
-        found += [os.fsdecode(name) for name in names if name]
-    return sorted(set(found))
+    found = b"\0".join(git.out(*UNTRACKED, *how) for how in ([], ["--directory"])).split(b"\0")
+    return sorted({os.fsdecode(name) for name in found if name})
 
 
 def forgotten(git, base, tip):

@@ -14,7 +14,7 @@ SLUG_LIMIT = 60
 OURS = {"README.md", "Makefile", "MAINTAINERS", "COPYING", "patches", "workbench", "build"}
 NAME = re.compile(r"^[A-Za-z0-9_.+,@=-]+$")
 REAL_MAIL = re.compile(r"^[^@\s]+@(?!localhost\b)[^@\s.]+(\.[^@\s.]+)+$")
-CLAIM = re.compile(r"^(Adds|Entry|Topic):[ \t]+(.*?)[ \t]*$")
+CLAIM = re.compile(r"^(Adds|Entry|Topic|Part):[ \t]+(.*?)[ \t]*$")
 UNFINISHED = re.compile(r"^(fixup|squash|amend)!")
 
 
@@ -228,8 +228,8 @@ def parse_headers(lines, patch, problem):
 
 
 def split_notes(text):
-    """Sort the lines of the notes: free text and claims, as {'Adds': [...], 'Entry': [...], 'Topic': [...]}."""
-    claims = {"Adds": [], "Entry": [], "Topic": []}
+    """Sort the lines of the notes: free text and claims, as {'Adds': [...], 'Entry': [...], 'Topic': [...], ...}."""
+    claims = {"Adds": [], "Entry": [], "Topic": [], "Part": []}
     free = []
     for line in text.split("\n"):
         match = CLAIM.match(line)
@@ -268,8 +268,9 @@ def parse_patch(data, path=""):
     notes = b"\n".join(lines[end + 1:cut]).decode("utf-8", errors="surrogateescape")
     patch.notes, claims = split_notes(notes)
     patch.adds, patch.entries = claims["Adds"], claims["Entry"]
-    if claims["Topic"]:
-        problem("line 'Topic:' belongs in a commit's notes, not in a patch file")
+    for name in ("Topic", "Part"):
+        if claims[name]:
+            problem(f"line '{name}:' belongs in a commit's notes, not in a patch file")
     if cut < len(lines):
         patch.diff = b"\n".join(lines[cut:]) + b"\n"
         patch.files = parse_diff(patch.diff, problem)

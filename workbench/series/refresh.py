@@ -2,14 +2,13 @@
 """From commits back to the stored series: patch files, overlay files, MAINTAINERS entries."""
 
 import os
-import tempfile
 from pathlib import Path
 
 from lib import files
 from lib.console import say
 from lib.errors import CommandError
 from series import forgotten
-from series.assemble import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs, moving, names, remember_inputs
+from series.branch import ASSEMBLED, BASE, BRANCH, PARTIAL, inputs, moving, names, remember_inputs
 from series.maintainers import Maintainers
 from series.order import SeriesFile
 from series.patch import format_patch, parse_patch, path_problem, slug, split_notes
@@ -46,20 +45,20 @@ class Reader:
         """Everything the repository has to hold: path -> (content, executable)."""
         files = {}
         order = []
-        topic = next(iter(self.repository.series.topics), None)
+        place, places = None, {}
         commits = self.commits()
         self._match(commits)
-        with tempfile.TemporaryDirectory(prefix="series-") as scratch:
-            for commit in commits:
-                topic, path, data = self._patch(commit, topic, os.path.join(scratch, "index"))
-                order.append(path)
-                files[f"patches/{path}"] = (data, False)
-        self._check_topics(order)
+        for commit in commits:
+            place, path, data = self._patch(commit, place)
+            order.append(path)
+            places[path] = place[1]
+            files[f"patches/{path}"] = (data, False)
+        self._check_order(order, places)
         if self.problems:
             raise CommandError(self.problems)
         for path, (mode, blob, _) in self.added.items():
             files[path] = (self.git.content(blob), mode == "100755")
-        files["patches/series"] = (self.repository.series.rewritten(order).encode(), False)
+        files["patches/series"] = (self.repository.series.rewritten(order, places).encode(), False)
         files["MAINTAINERS"] = (self._maintainers(), False)
         return {path: item for path, item in files.items() if path != "MAINTAINERS" or item[0]
                 or (self.repository.top / "MAINTAINERS").exists()}
@@ -86,8 +85,20 @@ class Reader:
         taken = {patch.path for patch in self.old.values()}
         return [patch for patch in self.repository.patches if patch.path not in taken]
 
-    def _patch(self, commit, topic, index):
-        """One commit as (topic, file name in patches/, content)."""
+    def _place(self, claims, old, before):
+        """Topic and part of a commit: as its notes say, else those its patch had, else those of the commit before."""
+        series = self.repository.series
+        topic, part = before or (next(iter(series.topics), None), None)
+        if old:
+            topic, part = old.topic, series.places[old.path]
+        if claims["Topic"] and claims["Topic"][-1] != topic:
+            topic, part = claims["Topic"][-1], None
+        if claims["Part"]:
+            part = claims["Part"][-1]
+        return topic, series.first(topic) if part is None else part
+
+    def _patch(self, commit, before):
+        """One commit as ((topic, part), file name in patches/, content); before is where the commit before it went."""
         header = self.git.out("log", "-1", "--format=email", "--no-mailmap", "--no-notes", "--no-show-signature",
                               "--no-color", "--encoding=UTF-8", commit).split(b"\n\n", 1)[0]
         message = self.git.text("log", "-1", "--format=%b", "--no-notes", "--no-show-signature", "--no-color",
@@ -95,22 +106,21 @@ class Reader:
         body, notes = split_message(message)
         subject = self.git.text("log", "-1", "--format=%s", "--encoding=UTF-8", commit)
         notes, claims = split_notes(notes)
-        adds, entries, diff = self._content(commit, subject, index)
+        adds, entries, diff = self._content(commit, subject)
         old = self.old.get(commit)
-        if claims["Topic"]:
-            topic = claims["Topic"][-1]
-        elif old:
-            topic = old.topic
+        topic, part = self._place(claims, old, before)
         if not notes and old and self.inherit_notes:
             notes = old.notes
         if topic not in self.repository.series.topics:
             self.problems.append(f"commit {commit[:12]} ('{subject}'): topic {topic} has no heading in patches/series")
             topic = topic or "none"
+        elif not any((other.topic, other.name) == (topic, part) for other in self.repository.series.parts):
+            self.problems.append(f"commit {commit[:12]} ('{subject}'): topic {topic} has no part {part} in patches/series")
         path = self._name(topic, slug(subject))
         data = format_patch(header, body, notes, adds, entries, diff)
         self.problems += [f"commit {commit[:12]} ('{subject}'): {text.split(': ', 1)[1]}"
                           for text in parse_patch(data, path).problems]
-        return topic, path, data
+        return (topic, part), path, data
 
     def _name(self, topic, name):
         """A file name that no other patch of the topic has."""
@@ -120,7 +130,7 @@ class Reader:
         self.taken.add(path)
         return path
 
-    def _content(self, commit, subject, index):
+    def _content(self, commit, subject):
         """What a commit changes: files it adds, entries it adds, and the diff of the rest."""
         before, after = {}, {}
         adds = []
@@ -139,7 +149,7 @@ class Reader:
             if entries[1]:
                 after[paths[-1]] = entries[1]
         titles = self._new_entries(before, after, where)
-        return [path for path in adds if path], titles, self.git.diff(before, after, index)
+        return [path for path in adds if path], titles, self.git.diff(before, after)
 
     def _add(self, path, entry, where):
         """Note a new overlay file."""
@@ -203,14 +213,21 @@ class Reader:
                 ours.replace(title, text)
         return ours.data()
 
-    def _check_topics(self, order):
-        """The commits of a topic stand together, and the topics in the order of their headings."""
-        rank = {topic: number for number, topic in enumerate(self.repository.series.topics)}
+    def _check_order(self, order, places):
+        """The commits of a topic stand together, and so do those of a part, in the order of the headings."""
+        topics = list(self.repository.series.topics)
+        parts = [(part.topic, part.name) for part in self.repository.series.parts]
         for before, after in zip(order, order[1:]):
             one, two = before.split("/")[0], after.split("/")[0]
-            if rank.get(one, 0) > rank.get(two, 0):
-                self.problems.append(f"patches/{after}: comes after a commit of topic {one}; reorder the commits, or "
-                                     f"put a line 'Topic: {one}' below '---' in its message")
+            here, there = (one, places[before]), (two, places[after])
+            if one in topics and two in topics and topics.index(one) > topics.index(two):
+                self._out_of_order(after, "Topic", one)
+            elif here in parts and there in parts and one == two and parts.index(here) > parts.index(there):
+                self._out_of_order(after, "Part", here[1])
+
+    def _out_of_order(self, path, what, name):
+        self.problems.append(f"patches/{path}: comes after a commit of {what.lower()} {name}; reorder the commits, or "
+                             f"put a line '{what}: {name}' below '---' in its message")
 
 
 def split_message(message):
@@ -283,17 +300,10 @@ def same_patches(one, two):
 
 def merge(git, ours, start, theirs):
     """A three-way merge of a file: ((content, executable), did it fit); content with conflict markers if it did not."""
-    with tempfile.TemporaryDirectory(prefix="series-merge-") as folder:
-        sides = []
-        for name, side in (("ours", ours), ("start", start), ("theirs", theirs)):
-            sides.append(os.path.join(folder, name))
-            Path(sides[-1]).write_bytes(side[0])
-        labels = ["-L", "edited here", "-L", "last make tree", "-L", "build/linux"]
-        done = git.run("merge-file", "-p", *labels, *sides, check=False)
-    if done.returncode > 127:
-        return None, False
+    labels = ["-L", "edited here", "-L", "last make tree", "-L", "build/linux"]
+    content, conflicts = git.merge(ours[0], start[0], theirs[0], *labels)
     executable = theirs[1] if theirs[1] != start[1] else ours[1]
-    return (done.stdout, executable), done.returncode == 0
+    return (content, executable) if content is not None else None, not conflicts
 
 
 def guard_origin(git, repository, branch):

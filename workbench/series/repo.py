@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lib.git import listed
 from series.maintainers import Maintainers, sort_key
-from series.order import SeriesFile
+from series.order import LIMIT, SeriesFile
 from series.patch import OURS, SUBJECT_LIMIT, parse_patch, path_problem
 
 
@@ -51,18 +51,21 @@ class Repository:
 
     def _files(self):
         """Paths of all files that are not ours; what a .gitignore of the repository names does not count."""
-        return [name for name in listed(self.top, *OURS) if name.split("/")[0] not in OURS and not name.startswith(".")]
+        return [name for name in listed(self.top, *OURS) if not name.startswith(".")]
 
     def content(self, path):
         """The content of one of our files."""
         return (self.top / path).read_bytes()
 
-    def topics(self):
-        """Topic -> its patches, in the order of the series."""
-        grouped = {topic: [] for topic in self.series.topics}
-        for patch in self.patches:
-            grouped.setdefault(patch.topic, []).append(patch)
-        return grouped
+    def parts(self):
+        """(part, its patches), in the order of the series."""
+        known = {patch.path: patch for patch in self.patches}
+        return [(part, [known[path] for path in part.patches if path in known]) for part in self.series.parts]
+
+    def label(self, patch):
+        """The part of a patch, as commands name it."""
+        name = self.series.places.get(patch.path)
+        return f"{patch.topic}/{name}" if name else patch.topic
 
     def owned(self):
         """Everything that refresh may write: patches/, overlay files, MAINTAINERS."""
@@ -83,7 +86,7 @@ class Repository:
         for patch in self.patches:
             problems += patch.problems
         problems += self._conflicts() + self._stray_patches() + self._claims() + self._folding() + self._entries() \
-            + self._covers()
+            + self._parts() + self._covers()
         return list(dict.fromkeys(problems))
 
     def _conflicts(self):
@@ -99,18 +102,34 @@ class Repository:
                 if path != "series" and path not in listed and not self._cover(path)]
 
     def _cover(self, path):
-        parts = path.split("/")
-        return len(parts) == 2 and parts[1] == "cover.txt" and parts[0] in self.series.topics
+        return any(path == part.cover for part in self.series.parts)
+
+    def _parts(self):
+        """What is posted at once can be read at once."""
+        problems = []
+        for part in self.series.parts:
+            count = len(part.patches)
+            if count > LIMIT and not part.long:
+                problems.append(f"patches/series: part {part.label} has {count} patches, {LIMIT} are allowed: cut it, or say "
+                                "below its heading why not ('# long: ...')")
+            if part.name and not count:
+                problems.append(f"patches/series: part {part.label} has no patches")
+        return problems
 
     def _covers(self):
-        """A cover letter is a subject, a blank line and a body."""
+        """A cover letter is a subject, a blank line and a body, which tells of a part what it costs and what was tested."""
         problems = []
-        for topic in self.series.topics:
-            data = read(self.top / "patches" / topic / "cover.txt")
+        for part in self.series.parts:
+            data = read(self.top / "patches" / part.cover)
+            where = f"patches/{part.cover}"
             if data is None:
+                problems += [f"{where}: does not exist; each part has a cover letter"] if part.name else []
                 continue
             lines = data.decode("utf-8", errors="replace").split("\n")
-            where = f"patches/{topic}/cover.txt"
+            if part.name:
+                problems += [f"{where}: no paragraph begins with '{word}'" for word in ("Cost:", "Tested")
+                             if not any(line.startswith(word) and not before.strip()
+                                        for before, line in zip(lines, lines[1:]))]
             if not lines[0].strip() or len(lines[0]) > SUBJECT_LIMIT:
                 problems.append(f"{where}: the first line is the subject, at most {SUBJECT_LIMIT} characters")
             if len(lines) < 3 or lines[1].strip() or not "".join(lines[2:]).strip():

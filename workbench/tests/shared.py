@@ -46,14 +46,10 @@ class Folder(unittest.TestCase):
     """A test with a folder of its own."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        self.folder = Path(self.enterContext(tempfile.TemporaryDirectory())).resolve()
 
     def patch(self, *args, **kwargs):
-        patch = mock.patch.object(*args, **kwargs)
-        self.addCleanup(patch.stop)
-        return patch.start()
+        return self.enterContext(mock.patch.object(*args, **kwargs))
 
     def write(self, name, text):
         path = self.folder / name

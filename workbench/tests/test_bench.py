@@ -11,6 +11,7 @@ from unittest import mock
 
 from bench import figures, objects, record, run
 from bench.figures import Row
+from shared import Folder
 
 ROWS = """
 symbols = []
@@ -269,7 +270,7 @@ Disassembly of section .text:
 PARTS = {"base": "tree1", "compiler": "gcc (Debian) 12", "qemu": "QEMU 10", "config": "abc"}
 
 
-class Recorded(unittest.TestCase):
+class Recorded(Folder):
     """The base's figures are taken from the file only if everything they depend on is the same."""
 
     TABLE = {"boot": {"plain": {"machine": "bench", "icount": True}}, "symbols": [],
@@ -281,13 +282,10 @@ class Recorded(unittest.TestCase):
     BASE = {"static": {"image text": 1000, "size struct page": 64}, "functions": {"f": {"count": 7, "code": "x"}}}
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.file = Path(folder.name) / "base.toml"
-        self.said = []
-        for patch in (mock.patch.object(record, "FILE", self.file), mock.patch.object(record.console, "say", self.said.append)):
-            patch.start()
-            self.addCleanup(patch.stop)
+        super().setUp()
+        self.file, self.said = self.folder / "base.toml", []
+        self.patch(record, "FILE", self.file)
+        self.patch(record.console, "say", self.said.append)
 
     def kept(self, **changes):
         record.keep({**PARTS, **changes}, {"calibrate": 2.0, "pair": 759.5}, **self.BASE)

@@ -4,15 +4,14 @@
 import contextlib
 import fcntl
 import io
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from check import builds, compilers, objects, static
 from kernel import build, prefixes
 from lib import paths
 from lib.cases import Case
+from shared import Folder
 
 KCONFIG = {
     "CONFIG_LOW": "config LOW\n\tbool \"low\"\n",
@@ -27,21 +26,15 @@ def statuses(cases):
     return {case.name: case.status for case in cases}
 
 
-class Folder(unittest.TestCase):
+class Build(Folder):
     """Builds in a folder of their own; `asked` is what make was asked for."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
+        super().setUp()
         self.asked = []
-        self.patch(mock.patch.object(paths, "BUILD", self.folder), mock.patch.object(paths, "LOGS", self.folder / "logs"),
-                   contextlib.redirect_stderr(io.StringIO()))
-
-    def patch(self, *patches):
-        for patch in patches:
-            patch.__enter__()
-            self.addCleanup(patch.__exit__, None, None, None)
+        self.patch(paths, "BUILD", self.folder)
+        self.patch(paths, "LOGS", self.folder / "logs")
+        self.enterContext(contextlib.redirect_stderr(io.StringIO()))
 
     def tree(self, name, **files):
         """An object tree that is there already."""
@@ -55,7 +48,7 @@ class Folder(unittest.TestCase):
         return objects_
 
 
-class Seed(Folder):
+class Seed(Build):
     def seeded(self, **how):
         kernel = build.Kernel("default", label="new", **how)
         kernel.objects.mkdir(parents=True)
@@ -99,34 +92,33 @@ class Seed(Folder):
         self.assertEqual((new / "vmlinux").read_text(), "default")
 
 
-class Configurations(Folder):
+class Configurations(Build):
     """What a configuration's own lines make of it."""
 
     def setUp(self):
         super().setUp()
-        (self.folder / "configs").mkdir()
-        self.patch(mock.patch.object(build, "CONFIGS", self.folder / "configs"))
+        self.patch(build, "CONFIGS", self.folder)
 
-    def write(self, text):
-        (self.folder / "configs/some.config").write_text(text)
+    def config(self, text):
+        self.write("some.config", text)
 
     def test_tristates_that_are_asked_for_become_modules(self):
-        self.write("# tristates: m\nCONFIG_A=y\nCONFIG_B=y\n")
+        self.config("# tristates: m\nCONFIG_A=y\nCONFIG_B=y\n")
         with mock.patch.object(build, "switches", lambda: {"CONFIG_A": "tristate", "CONFIG_B": "bool", "CONFIG_C": "tristate"}):
             self.assertEqual(build.requested("some"), {"CONFIG_A": "m", "CONFIG_B": "y"})
 
     def test_one_begins_with_debian_s_or_with_nothing(self):
         with mock.patch.object(build.debian, "configuration", lambda: "CONFIG_D=y\n"):
-            self.write("# from: debian\n")
+            self.config("# from: debian\n")
             self.assertEqual(build.Kernel("some").beginning(), "CONFIG_D=y\n")
-            self.write("CONFIG_A=y\n")
+            self.config("CONFIG_A=y\n")
             self.assertEqual(build.Kernel("some").beginning(), "")
-            self.write("# from: suse\n")
+            self.config("# from: suse\n")
             with self.assertRaises(SystemExit):
                 build.Kernel("some").beginning()
 
 
-class Builds(Folder):
+class Builds(Build):
     def setUp(self):
         super().setUp()
         self.broken, self.dot_config = set(), {}
@@ -136,11 +128,11 @@ class Builds(Folder):
             if kernel.label in self.broken:
                 raise SystemExit(1)
 
-        self.patch(mock.patch.object(build.Kernel, "build", make),
-                   mock.patch.object(builds, "present", lambda _: self.dot_config),
-                   mock.patch.object(builds, "requested", lambda _: {"CONFIG_LOW": "y", "CONFIG_HIGH": "y", "CONFIG_OUT": "n"}),
-                   mock.patch.object(builds, "series_kconfig", lambda: KCONFIG),
-                   mock.patch.object(builds, "switches", lambda: {"CONFIG_LOW": "bool", "CONFIG_HIGH": "tristate", "CONFIG_OUT": "bool"}))
+        self.patch(build.Kernel, "build", make)
+        self.patch(builds, "present", lambda _: self.dot_config)
+        self.patch(builds, "requested", lambda _: {"CONFIG_LOW": "y", "CONFIG_HIGH": "y", "CONFIG_OUT": "n"})
+        self.patch(builds, "series_kconfig", lambda: KCONFIG)
+        self.patch(builds, "switches", lambda: {"CONFIG_LOW": "bool", "CONFIG_HIGH": "tristate", "CONFIG_OUT": "bool"})
 
     def test_dependents_are_found_through_others(self):
         self.assertEqual(builds.dependents("CONFIG_LOW", KCONFIG), {"CONFIG_MID", "CONFIG_HIGH"})
@@ -159,8 +151,7 @@ class Builds(Folder):
 
     def test_what_does_not_link_fails_with_the_line_that_tells_why(self):
         self.broken.add("options")
-        paths.LOGS.mkdir()
-        (paths.LOGS / "kernel-options.log").write_text("  CC a.o\nld: a.o: undefined reference to `f'\n")
+        self.write("logs/kernel-options.log", "  CC a.o\nld: a.o: undefined reference to `f'\n")
         case = builds.each_off()[0]
         self.assertEqual(case.status, "failed")
         self.assertIn("undefined reference", case.detail)
@@ -170,11 +161,8 @@ class Builds(Folder):
             self.assertEqual([case.status for case in builds.modules() + builds.each_off()], ["failed", "failed"])
 
     def modules(self, order, made):
-        folder = self.folder / "kernel/modules"
-        folder.mkdir(parents=True)
-        (folder / "modules.order").write_text(order)
-        for name in made:
-            (folder / name).write_text("")
+        for name, text in (("modules.order", order), *((name, "") for name in made)):
+            self.write(f"kernel/modules/{name}", text)
         with mock.patch.object(builds, "objects_of", lambda option: ["high"]):
             return statuses(builds.modules())
 
@@ -196,11 +184,10 @@ class Builds(Folder):
         self.assertTrue(all(case.detail for case in cases))
 
 
-class Off(Folder):
+class Off(Build):
     def test_a_file_that_was_not_compiled_fails(self):
         kernel = build.Kernel("off")
-        (kernel.objects / "mm").mkdir(parents=True)
-        (kernel.objects / "mm/a.o").write_text("")
+        self.write("kernel/off/mm/a.o", "")
         self.assertEqual(objects.built_files(kernel, ["mm/a.c"]).status, "passed")
         self.assertIn("mm/b.c", objects.built_files(kernel, ["mm/a.c", "mm/b.c"]).detail)
         self.assertEqual(objects.built_files(kernel, []).status, "failed")
@@ -212,13 +199,13 @@ class Off(Folder):
         self.assertEqual(objects.code_case("mm/slub.o", "", "").status, "failed")
 
 
-class Remarks(Folder):
+class Remarks(Build):
     """W=1 and sparse; `said` is what is said of ours and of the base's, `status` how make ends there."""
 
     def setUp(self):
         super().setUp()
         self.said, self.status = {"ours": "", "base": ""}, {"ours": 0, "base": 0}
-        self.compiled = []
+        self.compiled, self.needing = [], []
         self.built = {"default": ["mm/a.c", "mm/b.c"], "debug": ["mm/a.c", "mm/b.c", "mm/debug.c"]}
 
         def remarks(kernel, names, _):
@@ -226,19 +213,26 @@ class Remarks(Folder):
             self.compiled.append((kernel.label, names))
             return self.status[side], self.said[side], {name[:-1] + "c" for name in names}, self.folder / "log"
 
-        (self.folder / "log").write_text("error: x\n")
-        self.patch(mock.patch.object(static, "compiled_with_remarks", remarks), mock.patch.object(static, "base_tree"),
-                   mock.patch.object(static, "in_base", lambda name: name != "mm/debug.c"),
-                   mock.patch.object(static, "known_noise", lambda _: False),
-                   mock.patch.object(static, "sparse_sees", lambda: Case("sees", "passed")),
-                   mock.patch.object(static, "built_sources", lambda kernel: (self.built[kernel.name], [
-                       (name, "CONFIG_X") for name in ("mm/debug.c", "mm/never.c") if name not in self.built[kernel.name]])))
+        self.write("log", "error: x\n")
+        self.patch(static, "compiled_with_remarks", remarks)
+        self.patch(static, "base_tree")
+        self.patch(static, "in_base", lambda name: name != "mm/debug.c")
+        self.patch(static, "known_noise", lambda _: False)
+        self.patch(static, "sparse_sees", lambda: Case("sees", "passed"))
+        self.patch(static, "built_sources", lambda kernel: (self.built[kernel.name], [
+            (name, "CONFIG_X") for name in self.needing if name not in self.built[kernel.name]]))
 
     def test_what_default_does_not_build_is_seen_with_debug(self):
+        self.needing = ["mm/debug.c"]
         cases = static.sparse_and_warnings()
         self.assertEqual(self.compiled, [("default-static", ["mm/a.o", "mm/b.o"]), ("debug-static", ["mm/debug.o"])])
-        self.assertEqual(statuses(cases), {"sees": "passed", **{f"W=1 and sparse mm/{name}.c": "passed" for name in ("a", "b", "debug")},
-                                           "W=1 and sparse mm/never.c": "skipped"})
+        self.assertEqual(statuses(cases), {"sees": "passed", **{f"W=1 and sparse mm/{name}.c": "passed" for name in ("a", "b", "debug")}})
+
+    def test_what_neither_builds_fails(self):
+        """F9: else it is looked at nowhere, and that is one skip among many."""
+        self.needing = ["mm/never.c"]
+        self.assertIn(Case("W=1 and sparse mm/never.c", "failed", "needs CONFIG_X, which neither default nor debug sets"),
+                      static.sparse_and_warnings())
 
     def test_the_base_compiles_what_has_remarks(self):
         self.said = {"ours": "mm/a.c:3:1: warning: old", "base": "mm/a.c:2:1: warning: old"}
@@ -263,20 +257,22 @@ class Remarks(Folder):
         self.assertIn("failed", statuses(static.sparse_and_warnings()).values())
 
 
-class Prefixes(Folder):
+class Prefixes(Build):
     """A prefix is built again unless all that its result depends on is the same."""
 
     def setUp(self):
         super().setUp()
         self.options, self.compiler = {"CONFIG_A": "y"}, "gcc 12"
-        self.patch(mock.patch.multiple(prefixes, TREE=self.folder / "tree", KNOWN=self.folder / "bisect.json",
-                                       prefixes=lambda: [("c1", "topic", "one")], directories=lambda: ["mm/"],
-                                       requested=lambda _: self.options),
-                   mock.patch.object(prefixes.process, "out", lambda _: f"{self.compiler}\n"),
-                   mock.patch.object(prefixes.source, "git", mock.Mock()), mock.patch.object(prefixes.source, "bring"),
-                   mock.patch.object(prefixes.console, "say"),
-                   mock.patch.object(build.Kernel, "build", lambda kernel, *goals: self.asked.append(kernel.label)))
-        prefixes.source.git.return_value.tree.return_value = "t1"
+        self.patch(prefixes, "TREE", self.folder / "tree")
+        self.patch(prefixes, "KNOWN", self.folder / "bisect.json")
+        self.patch(prefixes, "prefixes", lambda: [("c1", "topic", "one")])
+        self.patch(prefixes, "directories", lambda: ["mm/"])
+        self.patch(prefixes, "requested", lambda _: self.options)
+        self.patch(prefixes.process, "out", lambda _: f"{self.compiler}\n")
+        self.patch(prefixes.source, "git").return_value.tree.return_value = "t1"
+        self.patch(prefixes.source, "bring")
+        self.patch(prefixes.console, "say")
+        self.patch(build.Kernel, "build", lambda kernel, *goals: self.asked.append(kernel.label))
 
     def built(self):
         self.asked.clear()

@@ -10,6 +10,7 @@ from guest import qemu
 from kernel import source
 from lib import paths
 from lib.cases import Case
+from lib.git import Git
 from shared import GOOD, Folder
 
 
@@ -158,6 +159,29 @@ class Booted(State):
         plain = self.boot_key(kselftests=False)
         self.write("build/rootfs/kselftest.cpio", "changed")
         self.assertEqual(self.boot_key(kselftests=False), plain)
+
+
+class Source(State):
+    """The kernel tree, with a .gitignore as Debian's, whose last line hides everything."""
+
+    def test_a_file_that_git_does_not_have_counts_unless_a_build_leaves_it(self):
+        self.patch(paths, "SOURCE", self.folder / "source")
+        self.write("source/.gitignore", "*.o\n/*\n")
+        self.write("source/mm/a.c", "int a;\n")
+        git = Git(paths.SOURCE)
+        for words in (["init", "-q"], ["add", "-f", "."], ["commit", "-q", "-m", "x"]):
+            git.out(*words)
+        self.patch(source, "git", lambda: git)
+        keys = [self.key(lambda found: found.source("mm"))]
+        self.write("source/mm/a.o", "")
+        self.write("source/lib/elsewhere.h", "")
+        self.assertEqual(self.key(lambda found: found.source("mm")), keys[0])
+        for text in ("int stray;\n", "int other;\n"):
+            self.write("source/mm/stray.h", text)
+            keys.append(self.key(lambda found: found.source("mm")))
+        self.write("source/mm/a.c", "int b;\n")
+        keys.append(self.key(lambda found: found.source("mm")))
+        self.assertEqual(len(set(keys)), 4)
 
 
 class Reads(State):

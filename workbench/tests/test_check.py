@@ -8,10 +8,10 @@ import sys
 import unittest
 from unittest import mock
 
-from check import boots, cache, run, schedule
+from check import boots, cache, report, run, schedule
 from check.suite import Suite
 from guest import qemu
-from lib import console, paths
+from lib import console, lock, paths
 from lib.cases import Case
 from lib.errors import CommandError
 from shared import GOOD, Folder, alive, wait_for
@@ -93,6 +93,37 @@ class Running(Folder):
 
     def test_no_case_is_a_failure(self):
         self.assertEqual(len(self.run_once(self.suite([])).failed), 1)
+
+
+class Whole(Folder):
+    """What comes before and after the suites."""
+
+    def setUp(self):
+        super().setUp()
+        self.patch(report, "RECORD", self.folder)
+        self.patch(report, "finish", lambda results, base: len(results))
+        self.patch(run, "run_all", lambda suites, *_: suites)
+        self.prepared = self.patch(run, "prepare")
+        self.forgotten = self.patch(run.prefixes, "forget")
+
+    def check(self, *words):
+        suites = [Suite("bisect", "series")]
+        return run.check(run.arguments(words), suites, suites, None)
+
+    def test_a_second_one_is_refused_before_it_moves_anything(self):
+        """W2"""
+        with lock.held(self.folder / "lock", "checks"), self.assertRaisesRegex(CommandError, "checks this repository; wait"):
+            self.check()
+        self.prepared.assert_not_called()
+        self.assertEqual(self.check(), 1)
+        self.prepared.assert_called_once()
+
+    def test_again_builds_every_prefix_anew(self):
+        """F5"""
+        self.check("bisect")
+        self.forgotten.assert_not_called()
+        self.check("--again", "bisect")
+        self.forgotten.assert_called_once()
 
 
 class Kernels(unittest.TestCase):

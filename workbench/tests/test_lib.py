@@ -4,22 +4,20 @@
 import contextlib
 import io
 import json
-import tempfile
 import threading
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from lib import files, lock
 from lib.errors import CommandError
 from lib.git import Git, GitError
+from shared import Folder
 
 
-class Files(unittest.TestCase):
+class Files(Folder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "new" / "state.json"
+        super().setUp()
+        self.path = self.folder / "new" / "state.json"
 
     def test_what_was_written_is_read(self):
         files.write_json(self.path, {"a": 1})
@@ -40,11 +38,10 @@ class Files(unittest.TestCase):
         self.assertEqual(list(self.path.parent.iterdir()), [self.path])
 
 
-class Locks(unittest.TestCase):
+class Locks(Folder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.path = Path(folder.name) / "lock"
+        super().setUp()
+        self.path = self.folder / "lock"
 
     def test_who_does_not_wait_is_told(self):
         with lock.held(self.path, "runs"), self.assertRaisesRegex(CommandError, "another command runs"):

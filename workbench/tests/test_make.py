@@ -109,7 +109,7 @@ class Make(Copied):
         self.assertEqual(self.last("check", env=poison)[0], ["check"])
         self.assertEqual(self.last("bench", env=poison)[0], ["bench"])
         self.assertNotIn("poison", self.last("shell", env=poison)[0])
-        self.assertEqual(self.last("mbox", env=poison)[0], ["series", "prove-mbox"])
+        self.assertEqual(self.last("mbox", env=poison)[0], ["series", "recipients"])
         words, environment = self.last("demo", env=poison)
         self.assertEqual(words, ["demo"])
         self.assertEqual({environment[f"WB_{name}"] for name in poison}, {""})
@@ -236,9 +236,10 @@ class Make(Copied):
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
 
     def test_interrupt_in_a_shell_script(self):
-        """The same for the commands that are shell."""
+        """The same for the commands that are shell. Who says that it is time is the program that would go on: a shell that
+        is about to start one would wait for its end first."""
         (self.folder / "workbench/host/setup").write_text(
-            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\n: >reached\nsleep 600\nsay 'went on'\n")
+            "#!/bin/sh\nTOP=$PWD\n. workbench/host/lib.sh\nsh -c ': >reached; exec sleep 600'\nsay 'went on'\n")
         status, text = self.interrupt(["make", "tree"], self.folder / "reached")
         self.assertEqual(status, -signal.SIGINT)
         self.assertRegex(text, r"^\[ *\d+:\d\d\] interrupted\n$")
@@ -270,6 +271,20 @@ class Entry(unittest.TestCase):
                         self.assertRaises(SystemExit) as ended:
                     main(words)
                 self.assertEqual((ended.exception.code, out.getvalue()[:6]), (status, "usage:"))
+
+    def test_nothing_that_a_command_runs_gets_the_variables_of_a_hook(self):
+        """W12, W16: nor those of a make above it, nor the user's language."""
+        seen = {}
+        leaked = {"GIT_DIR": "/x", "GIT_INDEX_FILE": "/x", "GIT_CONFIG_COUNT": "0", "MAKEFLAGS": "k", "LANGUAGE": "de"}
+        with mock.patch.dict(os.environ, leaked), mock.patch("series.command.main", lambda _: seen.update(os.environ)):
+            entry().main(["series", "check"])
+        self.assertEqual((set(leaked) & set(seen), seen["LC_ALL"]), (set(), "C.UTF-8"))
+
+    def test_an_interrupt_of_a_command_that_has_the_terminal(self):
+        """W23: a shell in the guest is not run in a process of its own."""
+        with mock.patch("guest.shell.main", side_effect=KeyboardInterrupt), contextlib.redirect_stderr(io.StringIO()) as said:
+            self.assertEqual(entry().run(["shell"]), 130)
+        self.assertRegex(said.getvalue(), r"^\[ *\d+:\d\d\] interrupted\n$")
 
     def test_a_full_disk_is_one_line(self):
         """Also where nothing but our own writing met it."""

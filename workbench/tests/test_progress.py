@@ -3,29 +3,22 @@
 
 import contextlib
 import io
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from kernel import build, progress
+from shared import Folder
 
 
-class ProgressTests(unittest.TestCase):
+class ProgressTests(Folder):
     """With an object tree of few files and a make that only prints."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.build = Path(folder.name)
-        (self.build / "shipped.toml").write_text("default = { lines = 40, files = 20 }\n")
-        for name, value in (("KEPT", self.build / "objects.json"), ("SHIPPED", self.build / "shipped.toml")):
-            patcher = mock.patch.object(progress, name, value)
-            patcher.start()
-            self.addCleanup(patcher.stop)
-        patcher = mock.patch.object(progress.paths, "BUILD", self.build)
-        patcher.start()
-        self.addCleanup(patcher.stop)
+        super().setUp()
+        self.build = self.folder
+        self.patch(progress, "SHIPPED", self.write("shipped.toml", "default = { lines = 40, files = 20 }\n"))
+        self.patch(progress, "KEPT", self.build / "objects.json")
+        self.patch(progress.paths, "BUILD", self.build)
 
     def make(self, objects, label="default", script="", quiet=False, more=0):
         """Run a make that builds these objects and prints a line for each, and more lines; what was said and the count."""

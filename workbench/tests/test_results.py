@@ -2,15 +2,14 @@
 """How results are read: nothing that went wrong may pass."""
 
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from check import ktap, static
 from kernel import build
 from lib import paths
 from lib.cases import Case
+from shared import Folder
 
 KUNIT = """KTAP version 1
 1..1
@@ -108,32 +107,26 @@ class Ktap(unittest.TestCase):
         self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])
 
 
-class Fragments(unittest.TestCase):
+class Fragments(Folder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.folder = Path(folder.name)
-        patch = mock.patch.multiple(build, CONFIGS=self.folder, FRAGMENTS=self.folder)
-        patch.start()
-        self.addCleanup(patch.stop)
-
-    def write(self, name, text):
-        (self.folder / f"{name}.config").write_text(text)
+        super().setUp()
+        for name in ("CONFIGS", "FRAGMENTS"):
+            self.patch(build, name, self.folder)
 
     def test_later_fragments_win(self):
-        self.write("low", "CONFIG_A=y\nCONFIG_B=\"x y\"\n")
-        self.write("high", "# with: low\n# CONFIG_A is not set\nCONFIG_C=3\n")
+        self.write("low.config", "CONFIG_A=y\nCONFIG_B=\"x y\"\n")
+        self.write("high.config", "# with: low\n# CONFIG_A is not set\nCONFIG_C=3\n")
         self.assertEqual(build.requested("high"), {"CONFIG_A": "n", "CONFIG_B": '"x y"', "CONFIG_C": "3"})
 
     def test_bad_fragments_are_refused(self):
-        self.write("lost", "# with: nowhere\n")
-        self.write("typo", "CONFIG_A\n")
+        self.write("lost.config", "# with: nowhere\n")
+        self.write("typo.config", "CONFIG_A\n")
         for name in ("lost", "typo", "missing"):
             with self.assertRaises(SystemExit, msg=name):
                 build.requested(name)
 
     def test_what_was_asked_for_has_to_be_there(self):
-        self.write("any", "CONFIG_A=y\nCONFIG_OURS=y\n")
+        self.write("any.config", "CONFIG_A=y\nCONFIG_OURS=y\n")
         whole = build.Kernel("any")
         prefix = build.Kernel("any", source=self.folder)
         with mock.patch.object(build, "series_options", return_value={"CONFIG_OURS"}):

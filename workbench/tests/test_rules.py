@@ -2,34 +2,25 @@
 """The rules for the repository's own sources: each is broken on purpose, in a repository of a few files."""
 
 import subprocess
-import tempfile
 import unittest
-from pathlib import Path
 from unittest import mock
 
 from check import rules
 from lib import paths
+from shared import Folder
 
 
-class Repository(unittest.TestCase):
+class Repository(Folder):
     """A toy repository in which every rule holds."""
 
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.top = Path(folder.name).resolve()
-        patch = mock.patch.multiple(paths, TOP=self.top, WORKBENCH=self.top / "workbench")
-        patch.start()
-        self.addCleanup(patch.stop)
+        super().setUp()
+        self.top = self.folder
+        self.patch(paths, "TOP", self.top)
+        self.patch(paths, "WORKBENCH", self.top / "workbench")
         self.write("workbench/wb", "#!/usr/bin/env python3\nprint(1)\n")
         self.write("workbench/lib/git.py", 'COMMAND = ["git", "log"]\n')
         self.write("workbench/rows.toml", "a = 1\n")
-
-    def write(self, name, text):
-        path = self.top / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        return path
 
     def failed(self, rule):
         return {case.name: case.detail for case in rule(rules.repository_files()) if case.status != "passed"}

@@ -15,9 +15,9 @@ from pathlib import Path
 from unittest import mock
 
 from lib import paths, process
-from lib.git import listed
+from lib.git import Git, listed
 from series.maintainers import Maintainers
-from series.order import SeriesFile
+from series.order import LIMIT, SeriesFile
 from series.patch import breaks_message, parse_patch, slug
 from shared import entry
 
@@ -63,6 +63,10 @@ F:	mm/private.c
 UNMAPPED PAGES
 F:	mm/unmapped.c
 """
+
+
+# Mailboxes of the toy's parts are in order.
+NUMBERS = {"page-owner": "01", "private-nodes": "02"}
 
 
 def numbered(count, word="line"):
@@ -558,6 +562,7 @@ class Assemble(Toy):
             for command in ("assemble", "refresh", "round-trip", "export"):
                 self.good(command, env=leaked)
             self.assertEqual([name for name in leaked if name in process.environment()], [])
+            self.assertEqual(Git(self.linux).text("log", "-1", "--format=%s"), "mm: private nodes", "without wb's own care")
         self.assertFalse((other / "index").exists())
         self.assertEqual(self.git("log", "-1", "--format=%s", "series"), "mm: private nodes")
 
@@ -741,7 +746,7 @@ class Check(Toy):
             "patches/page-owner/stray.patch: not in patches/series", "patches/page-owner/notes.txt: not in",
             "private-nodes/gone.patch is listed but does not exist", "not <topic>/<slug>.patch: nonsense",
             "page-owner/mm-use-alpha.patch is listed twice", "unmapped/x.patch is not below its heading",
-            "topic page-owner is opened twice", "cannot read this topic line"])
+            "topic page-owner is opened twice", "cannot read this heading: # topic unmapped"])
         self.assertNotIn("cover.txt", text)
 
     def test_ignored_files_are_no_orphans(self):
@@ -1020,6 +1025,217 @@ class Refresh(Toy):
                          "# head\n\n# topic: a — one\na/y.patch\n# about x\n# end of a\n\n# topic: b\nb/z.patch\n"
                          "b/n.patch\n# last\n")
 
+    def test_series_file_keeps_its_parts(self):
+        """Headings stay in place with what is said below them, whichever patches come, go or are put elsewhere."""
+        text = ("# topic: a — one\n# part: x — first\n# needs: nothing\na/x.patch\n# about y\na/y.patch\n\n"
+                "# part: z — second\n# needs: x\n# long: why\na/z.patch\n# end\n")
+        series = SeriesFile(text)
+        self.assertEqual(series.problems, [])
+        self.assertEqual(series.rewritten(["a/x.patch", "a/y.patch", "a/z.patch"]), text)
+        self.assertEqual(series.rewritten(["a/n.patch", "a/y.patch", "a/m.patch"], {"a/n.patch": "x", "a/y.patch": "z",
+                                                                                  "a/m.patch": "z"}),
+                         "# topic: a — one\n# part: x — first\n# needs: nothing\na/n.patch\n\n"
+                         "# part: z — second\n# needs: x\n# long: why\n# about y\na/y.patch\na/m.patch\n# end\n")
+        self.assertEqual(series.rewritten([]), "# topic: a — one\n# part: x — first\n# needs: nothing\n# about y\n\n"
+                         "# part: z — second\n# needs: x\n# long: why\n# end\n")
+
+
+class Parts(Toy):
+    """What is posted at once: headings in patches/series, a cover letter each, one mailbox each."""
+
+    cover = "mm: {}\n\nWhat it is.\n\nCost: nothing.\n\nTested by nobody.\n"
+
+    def setUp(self):
+        super().setUp()
+        self.put("build/base.env", "BASE_VERSION='7.3.4-1~bpo13+1'\nBASE_KERNEL=7.3.4\nBASE_SOURCE=debian\n")
+        self.cut({"fixes": ["mm-add-alpha"], "use": ["mm-use-alpha"]})
+
+    def cut(self, parts, more=None):
+        """Cut the first topic into parts; more: what is below a heading."""
+        lines = ["# topic: page-owner — first topic"]
+        for name, patches in parts.items():
+            lines += [f"# part: {name} — about {name}", *(more or {}).get(name, [])]
+            lines += [f"page-owner/{patch}.patch" for patch in patches]
+            self.put(f"patches/page-owner/cover-{name}.txt", self.cover.format(name))
+        self.put("patches/series", "\n".join([*lines, "", "# topic: private-nodes — second topic",
+                                              "private-nodes/mm-private-nodes.patch", ""]))
+
+    def independent(self):
+        """The second part stands on the base alone: it edits a file that the first does not know."""
+        self.cut({"fixes": ["mm-add-alpha"], "use": ["mm-use-alpha"]}, {"use": ["# needs: nothing"]})
+
+    def mailbox(self, name):
+        """The mails of a mailbox."""
+        return re.split("^From 0{40} .*\n", self.read(f"build/mbox/{name}.mbx"), flags=re.MULTILINE)[1:]
+
+    def test_good(self):
+        self.good("check")
+        self.assertEqual(self.good("parts").splitlines(), [
+            "01-page-owner-fixes.mbx: 1 patches, needs all before: about fixes",
+            "02-page-owner-use.mbx: 1 patches, needs all before: about use",
+            "03-private-nodes.mbx: 1 patches, needs all before: second topic"])
+        self.assertEqual(len(self.good("parts", "--topic", "page-owner/use").splitlines()), 1)
+        self.round_trip()
+
+    def test_prefixes_tell_the_part(self):
+        lines = self.good("prefixes").splitlines()
+        self.assertEqual([line.split()[1] for line in lines], ["page-owner/fixes", "page-owner/use", "private-nodes"])
+        self.assertEqual(self.good("prefixes", "--topic", "page-owner/use").splitlines(), lines[1:2])
+        self.assertEqual(self.good("prefixes", "--topic", "page-owner").splitlines(), lines[:2])
+
+    def test_headings(self):
+        self.change("patches/series", "# part: use — about use", "# part: use")
+        self.bad("check", says="cannot read this heading: # part: use")
+        self.change("patches/series", "# part: use\n", "# part: fixes — again\n# needs: nothing\n# needs: later\n")
+        self.bad("check", says=["part fixes of page-owner is opened twice", "needs page-owner/later, which is no part before"])
+        self.change("patches/series", "# part: fixes — again", "# part: Use — it")
+        self.bad("check", says="part name Use is not [a-z0-9_-]")
+        self.cut({"fixes": ["mm-add-alpha"], "use": ["mm-use-alpha"]})
+        self.change("patches/series", "mm-use-alpha.patch\n", "mm-use-alpha.patch\n# long: too late\n# part: empty — x\n")
+        self.put("patches/page-owner/cover-empty.txt", self.cover.format("x"))
+        self.bad("check", says=["belongs right below the heading of a part: # long: too late",
+                                "part page-owner/empty has no patches"])
+        self.change("patches/series", "# part: fixes — about fixes\n", "")
+        self.bad("check", says="patches of page-owner stand above its first part")
+
+    def test_needs_come_before(self):
+        self.cut({"fixes": ["mm-add-alpha"], "use": ["mm-use-alpha"]}, {"fixes": ["# needs: use"]})
+        self.bad("check", says="part page-owner/fixes needs page-owner/use, which is no part before it")
+
+    def test_too_many(self):
+        """15 are allowed, and more with a reason."""
+        names = [f"mm-more-{number}" for number in range(LIMIT)]
+        for number, name in enumerate(names):
+            self.put(f"mm/more{number}.c", "int more;\n")
+            self.put(f"patches/page-owner/{name}.patch", mail(f"mm: more {number}", notes=f"Adds: mm/more{number}.c\n"))
+        (self.top / "patches/page-owner/cover-use.txt").unlink()
+        self.cut({"fixes": ["mm-add-alpha", "mm-use-alpha"], "more": names})
+        self.good("check")
+        self.cut({"fixes": ["mm-add-alpha"], "more": ["mm-use-alpha", *names]})
+        self.bad("check", says=f"part page-owner/more has {LIMIT + 1} patches, {LIMIT} are allowed")
+        self.change("patches/series", "about more\n", "about more\n# long: one file, moved piece by piece\n")
+        self.good("check")
+
+    def test_covers(self):
+        """Each part has one, which tells what it costs and what was tested; a topic that is cut has none of its own."""
+        (self.top / "patches/page-owner/cover-use.txt").unlink()
+        self.put("patches/page-owner/cover-fixes.txt", "mm: x\n\nWhat.\n\nNo Cost: at all.\nTested not as a paragraph.\n")
+        self.put("patches/page-owner/cover.txt", self.cover.format("x"))
+        text = self.bad("check", says=["patches/page-owner/cover-use.txt: does not exist; each part has a cover letter",
+                                       "cover-fixes.txt: no paragraph begins with 'Cost:'",
+                                       "cover-fixes.txt: no paragraph begins with 'Tested'",
+                                       "patches/page-owner/cover.txt: not in patches/series"])
+        self.assertEqual(text.count("error:"), 4, text)
+
+    def test_mailboxes(self):
+        self.independent()
+        self.put("build/mbox/page-owner.mbx", "of an earlier order")
+        self.put("build/mbox/07-page-owner-use.to", "of an earlier order")
+        self.put("build/mbox/notes.txt", "of the user")
+        text = self.good("export")
+        self.assertEqual(sorted(path.name for path in (self.top / "build/mbox").iterdir()),
+                         ["01-page-owner-fixes.mbx", "02-page-owner-use.mbx", "03-private-nodes.mbx", "notes.txt"])
+        self.assertIn("page-owner.mbx: removed", text)
+        cover = self.mailbox("02-page-owner-use")[0]
+        self.assertIn("Subject: [PATCH 0/1] mm: use\n", cover)
+        self.assertIn("\nbase: Linux 7.3.4 (Debian linux-source-7.3 7.3.4-1~bpo13+1)\npart: 2 of 2 of topic page-owner\n"
+                      "depends on: nothing else\n", cover)
+        self.assertNotIn("stacked on", self.mailbox("01-page-owner-fixes")[0])
+        self.assertIn("\nstacked on: page-owner/fixes, page-owner/use\n", self.mailbox("03-private-nodes")[0])
+        self.cut({"fixes": ["mm-add-alpha"], "use": ["mm-use-alpha"]}, {"use": ["# needs: fixes"]})
+        self.good("export", "--topic", "page-owner/use")
+        self.assertIn("\ndepends on: page-owner/fixes (mm: fixes)\n", self.mailbox("02-page-owner-use")[0])
+        self.assertTrue((self.top / "build/mbox/03-private-nodes.mbx").exists())
+
+    @unittest.skipUnless(shutil.which("b4"), "b4 is not installed")
+    def test_b4_on_what_is_needed_and_on_all_before(self):
+        self.independent()
+        self.good("export", "--signoff", "Jane Doe <jane@example.org>")
+        text = self.good("prove-mbox")
+        self.assertRegex(text, r"page-owner/use: b4 applied 1 patches on the base alone, tree [0-9a-f]{40}\n")
+        self.assertEqual(text.count("as assembled"), 3)
+        self.change("build/mbox/02-page-owner-use.mbx", "+alpha", "+beta")
+        self.bad("prove-mbox", "--topic", "page-owner/use", says=["02-page-owner-use.mbx, on the base alone: b4 made tree",
+                                                                 "02-page-owner-use.mbx: b4 made tree"])
+
+    def test_a_part_that_needs_more(self):
+        """What is said not to be needed, and is, is found when the mailbox is made."""
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", diff=self.edit_diff(
+            "mm/Makefile", "obj-y += page_alloc.o alpha.o\n", "obj-y += page_alloc.o alpha.o use.o\n")))
+        self.independent()
+        self.bad("export", says=["part page-owner/use does not apply on the base alone; does it need more?",
+                                 "mm/Makefile"])
+
+    def test_what_is_needed_is_followed(self):
+        series = SeriesFile("# topic: a\n# part: one — 1\n# needs: nothing\na/a.patch\n# part: two — 2\n# needs: nothing\n"
+                            "a/b.patch\n# part: three — 3\n# needs: two\na/c.patch\n# topic: b\nb/d.patch\n"
+                            "# topic: c\n# part: four — 4\n# needs: a/three\nc/e.patch\n"
+                            "# part: five — 5\n# needs: b, four\nc/f.patch\n")
+        self.assertEqual(series.problems, [])
+        self.assertEqual({part.label: [other.label for other in series.needed(part)] for part in series.parts}, {
+            "a/one": [], "a/two": [], "a/three": ["a/two"], "b": ["a/one", "a/two", "a/three"],
+            "c/four": ["a/two", "a/three"], "c/five": ["a/one", "a/two", "a/three", "b", "c/four"]})
+
+    def insert(self, *message):
+        """Commit a new file behind the first commit."""
+        self.good("assemble")
+        self.git("checkout", "-q", "-b", "work", "series~2")
+        self.commit("mm/beta.c", "int beta;\n", "\n".join(message))
+        self.git("cherry-pick", "series~2..series")
+        self.git("checkout", "-q", "-B", "series", "work")
+
+    def test_new_commit_joins_the_part_before_it(self):
+        self.insert("mm: add beta", "", "Why.")
+        self.good("refresh")
+        self.assertIn("mm-add-alpha.patch\npage-owner/mm-add-beta.patch\n# part: use", self.read("patches/series"))
+        self.round_trip()
+
+    def test_part_line(self):
+        self.insert("mm: add beta", "", "Why.", "---", "Part: use")
+        self.good("refresh")
+        self.assertIn("# part: use — about use\npage-owner/mm-add-beta.patch\npage-owner/mm-use-alpha.patch\n",
+                      self.read("patches/series"))
+        self.assertNotIn("Part:", self.read("patches/page-owner/mm-add-beta.patch"))
+        self.round_trip()
+        self.commit("mm/gamma.c", "int gamma;\n", "mm: add gamma\n\nWhy.\n---\nTopic: page-owner\nPart: more")
+        self.bad("refresh", says="topic page-owner has no part more in patches/series")
+        self.put("patches/page-owner/mm-use-alpha.patch", mail("mm: use alpha", notes="Part: use\n", diff=self.edit_diff(
+            "README", "toy\n", "toys\n")))
+        self.bad("check", says="line 'Part:' belongs in a commit's notes")
+
+    def test_commits_of_a_part_stand_together(self):
+        """A commit that was moved among those of another part is told; its line in patches/series can be moved as well."""
+        self.good("assemble")
+        self.git("checkout", "-q", "-b", "work", "base")
+        for commit in ("series~1", "series~2", "series"):
+            self.git("cherry-pick", commit)
+        self.git("checkout", "-q", "-B", "series", "work")
+        self.bad("refresh", says="page-owner/mm-add-alpha.patch: comes after a commit of part use; reorder the commits, or "
+                 "put a line 'Part: use'")
+        self.cut({"fixes": ["mm-use-alpha"], "use": ["mm-add-alpha"]})
+        self.good("refresh")
+        self.assertIn("about fixes\npage-owner/mm-use-alpha.patch\n# part: use — about use\npage-owner/mm-add-alpha.patch\n",
+                      self.read("patches/series"))
+        self.round_trip()
+
+    def test_recipients(self):
+        self.assertIn("note: the base kernel has no scripts/get_maintainer.pl", self.good("recipients"))
+        script = self.linux / "scripts/get_maintainer.pl"
+        script.parent.mkdir()
+        script.write_text("open(M, 'MAINTAINERS') or die; local $/; $m = <M>;\n"
+                          "exit 1 if $m =~ /PRIVATE NODES/; die 'no patch' unless -s $ARGV[-1];\n"
+                          "print \"\\\"A. Name\\\" <a\\@x.org> (maintainer:MM (CORE))\\n\";\n"
+                          "print \"R <r\\@x.org> (reviewer:MM)\\nlist\\@x.org (open list:MM)\\n\";\n", encoding="ascii")
+        self.git("checkout", "-q", "base")
+        self.git("add", "-f", "scripts")
+        self.git("commit", "-q", "-m", "script")
+        self.git("tag", "-f", "base")
+        self.bad("recipients", says="01-page-owner-fixes.mbx does not exist; run make mbox")
+        self.good("export")
+        self.assertIn("02-page-owner-use.to: 1 to, 2 in copy", self.good("recipients"))
+        self.assertEqual(self.read("build/mbox/02-page-owner-use.to"),
+                         'To: "A. Name" <a@x.org>\nCc: R <r@x.org>\nCc: list@x.org\n')
+
 
 class Conflict(Toy):
     """A patch that does not apply."""
@@ -1147,7 +1363,7 @@ class Export(Toy):
 
     def mails(self, topic):
         """The mails of a mailbox as (header, rest)."""
-        parts = re.split("^From 0{40} .*\n", self.read(f"build/mbox/{topic}.mbx"), flags=re.MULTILINE)[1:]
+        parts = re.split("^From 0{40} .*\n", self.read(f"build/mbox/{NUMBERS[topic]}-{topic}.mbx"), flags=re.MULTILINE)[1:]
         return [part.split("\n\n", 1) for part in parts]
 
     def test_cover_letter(self):
@@ -1175,7 +1391,7 @@ class Export(Toy):
         self.put("patches/page-owner/cover.txt", "other\n\nbody\n")
         self.good("export", "--topic", "page-owner")
         self.assertEqual([name for name, data in self.snapshot_of_mailboxes().items() if data != first[name]],
-                         ["page-owner.mbx"])
+                         ["01-page-owner.mbx"])
 
     def snapshot_of_mailboxes(self):
         """Name -> content."""
@@ -1220,10 +1436,10 @@ class Export(Toy):
 
     @unittest.skipUnless(shutil.which("b4"), "b4 is not installed")
     def test_a_wrong_mailbox_is_found(self):
-        self.bad("prove-mbox", says="page-owner.mbx does not exist")
+        self.bad("prove-mbox", says="01-page-owner.mbx does not exist")
         self.good("export")
-        self.change("build/mbox/private-nodes.mbx", "+int private;", "+int public;")
-        self.change("build/mbox/page-owner.mbx", "-line 20", "-line XX")
+        self.change("build/mbox/02-private-nodes.mbx", "+int private;", "+int public;")
+        self.change("build/mbox/01-page-owner.mbx", "-line 20", "-line XX")
         self.bad("prove-mbox", says=["private-nodes.mbx: b4 made tree", "page-owner.mbx: b4 could not apply it"])
         self.bad("prove-mbox", "--topic", "private-nodes", says="b4 made tree")
 
@@ -1242,7 +1458,7 @@ class Lists(Toy):
         self.assertEqual([line.split(" ", 1)[1] for line in lines],
                          ["page-owner mm: add alpha", "page-owner mm: use alpha", "private-nodes mm: private nodes"])
         self.assertEqual(self.good("prefixes", "--topic", "private-nodes").strip(), lines[2])
-        self.bad("prefixes", "--topic", "nothing", says="no topic nothing")
+        self.bad("prefixes", "--topic", "nothing", says="no topic or part nothing")
 
     def ours(self, *words):
         """git in the toy repository."""

@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import unittest
 from pathlib import Path
@@ -48,6 +49,9 @@ class Run(test_series.Toy):
                                    env={**os.environ, "WB_TOP": str(self.top)})
         self.addCleanup(command.stdout.close)
         self.addCleanup(command.communicate)
+        late = threading.Timer(300, command.kill)   # what does not come is a failure, and no hang
+        late.start()
+        self.addCleanup(late.cancel)
         return command
 
     @staticmethod

@@ -5,13 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
 from pathlib import Path
 
 from lib import paths, stop
-from shared import alive, wait_for
+from shared import Folder, alive, wait_for
 
 # Two threads that run one program after the other; each program notes its process id, and will not end by itself.
 PROGRAM = """
@@ -39,12 +38,10 @@ sys.exit(entry().run(["kernel", "default"]))
 STUBBORN = 'trap "" TERM INT; echo $$ >>"$1"; while :; do sleep 60; done'
 
 
-class Ended(unittest.TestCase):
+class Ended(Folder):
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.pids = Path(folder.name) / "pids"
-        self.pids.touch()
+        super().setUp()
+        self.pids = self.write("pids", "")
 
     def started(self):
         return [int(word) for word in self.pids.read_text(encoding="utf-8").split()]

@@ -15,7 +15,8 @@ import dataclasses
 import re
 
 NAME = "{}__mutant_{}"
-NAMED = re.compile(r"__mutant_(\d+)")
+NAMED = re.compile(r"__mutant_\d+")
+COPY = re.compile(r"\b(\w+)__mutant_(\d+)")
 DECLARED = """\
 extern unsigned int mutant_chosen;
 extern void mutant_was_early(const char *name);

@@ -143,7 +143,9 @@ class OneKernel:
 
     def told_by(self, line):
         """The mutants that a line of the compiler, the linker or modpost is about."""
-        found = {int(number) for number in copies.NAMED.findall(line)} & set(self.names)
+        found = set()
+        for function, number in copies.COPY.findall(line):
+            found |= {int(number)} & set(self.names) or self.of_functions({function})
         for file, number in PLACE.findall(line):
             for span in self.spans.get(file.removeprefix(f"{self.source}/"), []):
                 found |= span.numbers if span.first <= int(number) <= span.last else set()
@@ -197,16 +199,18 @@ class OneKernel:
                     self.drop(number, f"its copy does not build: {line}")
         return "no mutant can share it"
 
-    def too_early(self, text):
-        """The names of mutants that a console tells were too late: their function ran before."""
-        functions = set(EARLY.findall(text))
+    def of_functions(self, functions):
+        """The mutants of functions, by name; * is any."""
         found = set()
         for file, changes in self.changes.items():
             for piece, bodies in changes.items():
-                name = copies.call_of(self.pieces[file][piece].signature).name
-                if functions & {name, "*"}:
-                    found |= {self.names[number] for number in bodies}
+                if functions & {copies.call_of(self.pieces[file][piece].signature).name, "*"}:
+                    found |= set(bodies)
         return found
+
+    def too_early(self, text):
+        """The names of mutants that a console tells were too late: their function ran before."""
+        return {self.names[number] for number in self.of_functions(set(EARLY.findall(text)))}
 
     def number(self, name):
         """What the parameter says for a mutant; without a name, for none."""

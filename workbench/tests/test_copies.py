@@ -182,7 +182,8 @@ static void test(void)
 
 	printf("%d %d %d %d", a(1), b(1, names, plus, 0), c(), d());
 }
-""", [("return x;", "return x + 1;")], [("names[0]", "names[1]")], [("__init c(void)\n{\n\treturn 1", "__init c(void)\n{\n\treturn 2")],
+""", [("return x;", "return x + 1;")], [("names[0]", "names[1]")],
+                            [("__init c(void)\n{\n\treturn 1", "__init c(void)\n{\n\treturn 2")],
                             [("__weak d(void)\n{\n\treturn 1", "__weak d(void)\n{\n\treturn 3")])
         self.all("1 66 1 1", "2 66 1 1", "1 67 1 1", "1 66 2 1", "1 66 1 3")
         self.assertIn("static __attribute__((__noinline__, __unused__)) int __init c__mutant_3(void)", text)
@@ -286,7 +287,8 @@ class Refused(unittest.TestCase):
         self.body("preprocessor cuts", "int a(void)", "#ifdef B\n")
 
     def test_what_only_looks_so(self):
-        for signature, body in (("int a(void)", '\tasm volatile("1: nop" : : "r" (x));\n'), ("static void __acquires(x) a(int x)", ""),
+        for signature, body in (("int a(void)", '\tasm volatile("1: nop" : : "r" (x));\n'),
+                                ("static void __acquires(x) a(int x)", ""),
                                 ("__u32 a(int x)", ""), ("struct a *__init a(struct b *b)", "#ifdef B\n\treturn 1;\n#endif\n")):
             text = f"{signature}\n{{\n{body}\tend();\n}}\n"
             bodies, _ = copies.changed(copies.pieces(text), text.replace("end()", "stop()"))

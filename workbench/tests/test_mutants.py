@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants: a change that does not apply, does not build, survives, or is killed by another case fails by name."""
 
+import concurrent.futures
 import contextlib
 import dataclasses
 import io
 import os
 import subprocess
+import threading
+import time
 
 from check import boots, cache, changed, mutants, onekernel, plan, trials
 from check.suite import Suite
+from guest import qemu
 from kernel import build
 from lib import paths
 from lib.cases import Case
@@ -336,11 +340,43 @@ class Shared(Source):
         self.run_all(self.mutants[:2])
         self.assertEqual((self.alone, self.boots), ([("m", "does not build: x"), ("n", "does not build: x")], []))
 
+    def test_boots_run_side_by_side_but_where_each_builds_a_module(self):
+        both = threading.Barrier(2)
+
+        def cases(suite, boot, quiet):
+            if self.name_of(boot) != "none":
+                both.wait(20)
+            return Shared.cases(self, suite, boot, quiet)
+
+        self.patch(boots, "cases", cases)
+        self.assertEqual([status for _, status in self.run_all(self.mutants[:2])], ["passed"] * 3)
+        self.assertEqual(self.alone, [])
+        trial = trials.SharedTrial("t", Suite("s", "t", config="default", table={"driver-again": ["x"]}), [], self.image)
+        self.assertEqual(trial.at_once(), 1)
+
     def test_functions_have_the_names_of_the_source(self):
         told = mutants.Mutant("m", "a is b", "s:default", (("mm/f.c", "return 1", "return 2"),), (), "at fn+0x")
         self.shown["m"] = [Case("boot s-m", "failed", "console: WARNING: mm/f.c:3 at fn__mutant_17+0x1/0x2")]
         self.assertEqual(self.run_all([told, self.mutants[1]])[1], ("mutant m", "passed"))
         self.assertEqual(self.alone, [])
+
+
+class Room(Source):
+    def test_there_are_no_more_guests_than_have_room(self):
+        self.patch(boots, "room", lambda room=threading.BoundedSemaphore(2): room)
+        there, most = [], []
+
+        def run(boot):
+            there.append(boot)
+            most.append(len(there))
+            time.sleep(0.02)
+            there.remove(boot)
+            return qemu.Outcome(boot.name, None, self.folder)
+
+        self.patch(boots.qemu, "run", run)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda name: boots.cases(Suite("s", "t"), Booted({}, name)), "abcdef"))
+        self.assertEqual((max(most), len(most)), (2, 6))
 
 
 @dataclasses.dataclass

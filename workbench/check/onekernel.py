@@ -72,6 +72,7 @@ PLACE = re.compile(r"(?:^|\s)(?:\.\.?/)*([\w./-]+\.[ch]):(\d+)(?=[:,.])")
 PROBLEM = re.compile(r"\b(?:error|Error|ERROR):|undefined reference|multiple definition|\bError: ")
 REMARK = re.compile(r":\d+:\d+: warning:|^WARNING:")
 COMES_FROM = re.compile(r"[Ii]n function|inlined from|In file included from|^\s+from ")
+STOPPED = re.compile(r"\*\*\* \[(?:[^]]*: )?([\w./-]+)\.o\] Error")
 BELONGS = re.compile(r": note:|inlined from|^\s")
 
 
@@ -153,7 +154,8 @@ class OneKernel:
 
     def blamed(self, log):
         """Mutant -> the line that tells, of those that keep a build from its end. A line with an error that names none belongs
-        with the lines before that say from where it came, and with the notes behind it."""
+        with the lines before that say from where it came, and with the notes behind it. If nothing names one, such as errors
+        of the assembler, it is all that change a file of which no object came."""
         found, before, open_error = {}, [], None
         for line in log.splitlines():
             if PROBLEM.search(line):
@@ -172,6 +174,11 @@ class OneKernel:
                 open_error = None
             elif not line[:1].isspace() and ": note:" not in line:
                 before, open_error = [], None
+        if not found:
+            for line in log.splitlines():
+                if stopped := STOPPED.search(line):
+                    changes = self.changes.get(f"{stopped[1]}.c", {})
+                    found |= {number: line.strip() for bodies in changes.values() for number in bodies}
         return found
 
     def build(self):

@@ -231,6 +231,12 @@ class Build(Source):
             self.assertEqual(self.build(image), "")
             self.assertEqual(image.inside(), ["t/n"])
 
+    def test_an_object_that_does_not_come_is_all_that_is_known(self):
+        for told in ("{standard input}: Assembler messages:\n{standard input}:12: Error: symbol `x' is already defined\n"
+                     "make[3]: *** [../scripts/Makefile.build:289: mm/a.o] Error 1\n", "make[3]: *** [mm/a.o] Error 1\n"):
+            image, problem = self.blame(told, ["t/l", "t/m"], l=[THREE], m=[ONE], n=[("mm/b.c", "return 1", "return 5")])
+            self.assertEqual((problem, image.inside()), ("", ["t/n"]))
+
     def test_what_names_nobody_ends_it(self):
         self.assertEqual(self.blame("ld: out of memory\n", [])[1], "does not build: ld: out of memory")
 

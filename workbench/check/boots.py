@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots: a guest suite's table and a kernel -> what QEMU is given, and the cases in what the guest left."""
 
+import functools
 import os
+import threading
 
 from check import ktap
 from guest import qemu
@@ -17,6 +19,12 @@ def guests_at_once():
     """How many guests run side by side: each has two virtual CPUs, but most of what it does is done by one."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return int(os.environ.get("GUESTS") or 0) or max(1, min(4, os.cpu_count(), memory // GUEST_MEMORY))
+
+
+@functools.cache
+def room():
+    """The machine's room for guests: suites run side by side, and so do the boots of a suite that has many."""
+    return threading.BoundedSemaphore(guests_at_once())
 
 
 def reason(error):
@@ -71,7 +79,8 @@ def boot_of(suite, kernel):
 
 def cases(suite, boot, quiet=False):
     """Boot, and collect the cases; the console around a problem is shown, unless a problem is what is wanted."""
-    outcome = qemu.run(boot)
+    with room():
+        outcome = qemu.run(boot)
     if outcome.skipped:
         return [Case(f"boot {boot.name}", "skipped", outcome.skipped)]
     if not quiet:

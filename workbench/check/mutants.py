@@ -14,28 +14,20 @@ The files topics/TOPIC/mutants/*.toml have a table for each mutant; `boot`, wher
   file          below the kernel tree
   old, new      text that is there exactly once, and what takes its place
 
-A boot is tried without a mutant first, in the same object tree; what fails then kills nobody. Then each mutant is applied,
-built, booted, and has to make the cases fail that it names: other cases, or none, are not enough.
-
-The compiler sees the changed files in the place of the source's own, in a mount namespace, so that build/source stays as it
-is, and objects stay: build/kernel/mutants-CONFIG begins as a copy of CONFIG. A file that was changed once is a copy from then
-on, written anew whenever its content changes, and so newer than what was made of it before.
+How they are tried is in check/trials.py.
 """
 
 import dataclasses
-import os
 import tomllib
 
-from check import boots, expected, programs, reads
+from check import expected, onekernel, reads, trials
 from check.suite import Suite
-from kernel.build import Kernel
-from lib import console, files, paths, process
+from lib import paths
 from lib.cases import Case
 from lib.errors import CommandError
 
 KEYS = {"name", "breaks", "boot", "killed_by", "boot_tells", "timeout", "edit"}
 EDIT = {"file", "old", "new"}
-ENTER = 'from=$1 to=$2; shift 2; while [ "$1" != -- ]; do mount --bind "$from/$1" "$to/$1" || exit; shift; done; shift; exec "$@"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,171 +87,6 @@ def read(topic):
     return found
 
 
-class Changed:
-    """Files that are seen in the place of the source's own, by what way_in() runs."""
-
-    def __init__(self, folder, source=None):
-        self.folder, self.source = folder, source or paths.SOURCE
-
-    def names(self):
-        """The files that are, or once were, changed."""
-        return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*") if path.is_file())
-
-    def become(self, texts):
-        """Change these files, and no others. Only what differs is written, so that make builds what it has to."""
-        for name in sorted({*self.names(), *texts}):
-            path = self.folder / name
-            if not (self.source / name).is_file():
-                path.unlink()       # what was made of it goes with it
-                continue
-            content = texts[name].encode() if name in texts else (self.source / name).read_bytes()
-            if not path.is_file() or path.read_bytes() != content:
-                files.write(path, content)
-
-    def way_in(self):
-        """What runs a command that sees them. Mounts of a namespace are seen by nobody else, and end with it."""
-        names = self.names()
-        if not names:
-            return []
-        alone = ["--user", "--map-root-user"] if os.geteuid() else []
-        return ["unshare", *alone, "--mount", "--propagation", "private", "sh", "-c", ENTER, "sh", str(self.folder), str(self.source),
-                *names, "--"]
-
-
-class MutatedKernel(Kernel):
-    """The object tree in which a config's mutants are built, one after the other."""
-
-    def __init__(self, config):
-        super().__init__(config, label=f"mutants-{config}")
-        self.changed = Changed(self.objects / ".mutants")
-
-    def make(self, *words):
-        """make, where the files are changed."""
-        return [*self.changed.way_in(), *super().make(*words)]
-
-    def seed(self, made_of=None):
-        """Begin as a copy of a tree without mutants."""
-        super().seed(made_of or super().made_of())
-
-    def made_of(self):
-        """No other tree may begin as a copy of this one."""
-        return super().made_of() + "mutants\n"
-
-
-def trimmed(table, mutants):
-    """A boot's table with no more tests than have to notice one of the mutants. Jobs stay: one can lead to the next."""
-    if any(mutant.boot_tells for mutant in mutants):
-        return table
-    named = [case for mutant in mutants for case in mutant.killed_by]
-    return {**table, "kunit": [name for name in table.get("kunit", []) if any(case.startswith(f"kunit/{name}/") for case in named)],
-            "kselftest": [test for test in table.get("kselftest", [])
-                          if any(case.startswith(f"kselftest {test.partition(':')[2]}/") for case in named)]}
-
-
-class Trial:
-    """What is tried with each mutant: a boot, or a program."""
-
-    def __init__(self, name, suite, mutants):
-        self.name = name
-        self.suite = dataclasses.replace(suite, table=trimmed(suite.table, mutants)) if suite.config else suite
-        self.kernel = MutatedKernel(suite.config) if suite.config else None
-        self.changed = self.kernel.changed if suite.config else Changed(paths.BUILD / "mutants" / suite.name)
-
-    def built(self, texts):
-        """Build the source with these files; what goes wrong, in a line."""
-        self.changed.become(texts)
-        if not self.kernel:
-            return ""
-        try:
-            self.kernel.build(quiet=True)
-        except SystemExit:
-            return f"does not build: {process.telling_line(paths.LOGS / f'kernel-{self.kernel.label}.log')}"
-        return ""
-
-    def cases(self, name, timeout=0):
-        """Name -> case of what has been built."""
-        if not self.kernel:
-            found = programs.cases(self.suite.topic, self.suite.table, self.changed.way_in())
-        else:
-            table = {**self.suite.table, **({"timeout": timeout} if timeout else {})}
-            boot = dataclasses.replace(boots.boot_of(dataclasses.replace(self.suite, table=table), self.kernel),
-                                       name=f"{self.name}-{name}")
-            found = boots.cases(self.suite, boot, quiet=True)
-        return dict(expected.numbered(found))
-
-
-def boot_case(found):
-    """The case of the boot itself, which has the name of its folder; there is none if a program was run."""
-    return next((case for name, case in found.items() if name.startswith("boot ")), Case("boot", "passed"))
-
-
-def failed(found):
-    """The cases that failed, with why, as words."""
-    return [f"{name} ({case.detail})" if case.detail else name for name, case in found.items() if case.status == "failed"]
-
-
-def judged(mutant, found):
-    """The case of a mutant, given the cases of its boot: it is killed when all that it names have failed, or it survives."""
-    name, boot = f"mutant {mutant.name}", boot_case(found)
-    alive = [f"{case} {found[case].status if case in found else 'did not run'}" for case in mutant.killed_by
-             if case not in found or found[case].status != "failed"]
-    if mutant.boot_tells and not (boot.status == "failed" and mutant.boot_tells in boot.detail):
-        alive.append(f"the boot did not tell {mutant.boot_tells}")
-    others = failed({case: found[case] for case in found if case not in mutant.killed_by})
-    if alive:
-        instead = f"; what failed: {'; '.join(others)[:600]}" if others else "; nothing else failed"
-        return Case(name, "failed", f"it survives ({mutant.breaks}): {'; '.join(alive)}{instead}")
-    told = failed({case: found[case] for case in mutant.killed_by}) or [boot.detail]
-    return Case(name, "passed", f"killed by {'; '.join(told)[:400]}")
-
-
-def without(trial, mutants):
-    """Whether the boot passes without a mutant, and with it all that is to kill one: a case."""
-    name = f"no mutant in {trial.suite.label}"
-    if problem := trial.built({}):
-        return Case(name, "failed", problem)
-    found = trial.cases("none")
-    wrong = [f"{case} {found[case].status if case in found else 'is not there'}" for mutant in mutants
-             for case in mutant.killed_by if case not in found or found[case].status != "passed"]
-    wrong += failed(found) if boot_case(found).status == "failed" else []
-    return Case(name, "failed" if wrong else "passed", "; ".join(dict.fromkeys(wrong)))
-
-
-def tried(trial, mutant):
-    """The case of one mutant: apply, build, boot, judge. A problem is told in its case."""
-    try:
-        texts = mutant.texts(trial.changed.source)
-    except CommandError as error:
-        return Case(f"mutant {mutant.name}", "failed", str(error))
-    if problem := trial.built(texts):
-        return Case(f"mutant {mutant.name}", "failed", problem)
-    return judged(mutant, trial.cases(mutant.name, mutant.timeout))
-
-
-def group_cases(trial, mutants):
-    """The cases of the mutants that one boot has to kill."""
-    found = [without(trial, mutants)]
-    if found[0].status != "passed":
-        return found + [Case(f"mutant {mutant.name}", "failed", f"not tried: {found[0].name} failed") for mutant in mutants]
-    for mutant in mutants:
-        found.append(tried(trial, mutant))
-        console.say(f"{trial.name}: {found[-1].name}: {found[-1].status}: {found[-1].detail}")
-    trial.changed.become({})
-    return found
-
-
-def cases(name, mutants, known):
-    """All mutants of a topic, or those that are asked for, in the order of their boots. `known` is label -> suite."""
-    found = []
-    for label in dict.fromkeys(mutant.boot for mutant in mutants):
-        group = [mutant for mutant in mutants if mutant.boot == label]
-        if label in known:
-            found += group_cases(Trial(name, known[label], group), group)
-        else:
-            found += [Case(f"mutant {mutant.name}", "failed", f"there is no boot and no program {label}") for mutant in group]
-    return found
-
-
 def topics():
     """The topics that have mutants."""
     return [folder.parent.name for folder in sorted(paths.TOPICS.glob("*/mutants"))]
@@ -271,14 +98,24 @@ def inputs(found, names):
     found.add("mutants", names)
 
 
-def suite(topic, known):
+def of_configs(known):
+    """Config -> {TOPIC/NAME: mutant} of all topics, where a kernel is booted."""
+    found = {}
+    for topic in topics():
+        for mutant in read(topic):
+            if mutant.boot in known and known[mutant.boot].config:
+                found.setdefault(known[mutant.boot].config, {})[f"{topic}/{mutant.name}"] = mutant
+    return found
+
+
+def suite(topic, known, images):
     """The suite of a topic's mutants, with each as a part."""
     mutants, name = read(topic), f"mutants-{topic}"
 
     def some(names):
         chosen = [mutant for mutant in mutants if mutant.name in names]
         wanted = [f"mutant {mutant.name}" for mutant in chosen]
-        return Suite(name, "mutants", lambda: cases(name, chosen, known), full=True, needs=("kernel", "guest", "check"),
+        return Suite(name, "mutants", lambda: trials.cases(topic, chosen, known, images), full=True, needs=("kernel", "guest", "check"),
                      builds=True, reads=lambda found: inputs(found, wanted), promised=lambda: wanted,
                      parts=tuple(mutant.name for mutant in mutants), some=some)
 
@@ -287,7 +124,8 @@ def suite(topic, known):
 
 def suites(known):
     """A suite for each topic that has mutants. `known` is what they can name: label -> boot or program."""
-    return [suite(topic, known) for topic in topics()]
+    images = onekernel.Images(lambda: of_configs(known))
+    return [suite(topic, known, images) for topic in topics()]
 
 
 def wrong_with(mutant, known):

@@ -1,13 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Mutants: a change that does not apply, does not build, survives, or is killed by another case fails by name."""
 
+import concurrent.futures
 import contextlib
+import dataclasses
 import io
 import os
 import subprocess
+import threading
+import time
 
-from check import cache, mutants, plan
+from check import boots, cache, changed, mutants, onekernel, plan, trials
 from check.suite import Suite
+from guest import qemu
 from kernel import build
 from lib import paths
 from lib.cases import Case
@@ -97,7 +102,7 @@ class Tables(Source):
 class TheSource(Source):
     def setUp(self):
         super().setUp()
-        self.changed = mutants.Changed(self.folder / "changed")
+        self.changed = changed.Changed(self.folder / "changed")
 
     def times(self):
         return {name: (self.folder / "changed" / name).stat().st_mtime_ns for name in self.changed.names()}
@@ -144,7 +149,7 @@ class TheSource(Source):
             (kernel.objects / build.SEED).write_text(kernel.made_of())
 
         tree(build.Kernel("default"))
-        ours = mutants.MutatedKernel("default")
+        ours = changed.MutatedKernel("default")
         ours.objects.mkdir(parents=True)
         ours.seed()
         self.assertEqual((ours.objects / "vmlinux").read_text(), "default")
@@ -157,7 +162,7 @@ class TheSource(Source):
         self.assertEqual(list(other.objects.iterdir()), [])
 
     def test_make_runs_where_the_files_are_changed(self):
-        ours = mutants.MutatedKernel("default")
+        ours = changed.MutatedKernel("default")
         self.assertEqual(ours.make("x"), build.Kernel("default", label="mutants-default").make("x"))
         ours.changed.become({"mm/a.c": "x"})
         words = ours.make("x")
@@ -168,7 +173,7 @@ class TheSource(Source):
 
 class Judged(Source):
     def judge(self, *cases, **more):
-        case = mutants.judged(mutant(**more), {case.name: case for case in cases})
+        case = trials.judged(mutant(**more), {case.name: case for case in cases})
         self.assertEqual(case.name, "mutant m")
         return case.status, case.detail
 
@@ -204,20 +209,20 @@ class Group(Source):
         self.seen, self.answers, self.problems = [], {}, {}
         trial = self
 
-        class Fake(mutants.Trial):
+        class Fake(trials.Trial):
             def built(self, texts):
                 trial.seen.append(texts)
                 return trial.problems.get(len(trial.seen), "")
 
-            def cases(self, name, timeout=0):
-                return {case.name: case for case in trial.answers[name]}
+            def cases(self, mutant=None, parameter=""):
+                return {case.name: case for case in trial.answers[mutant.name if mutant else "none"]}
 
-        self.patch(mutants, "Trial", Fake)
+        self.patch(trials, "Trial", Fake)
         self.known = {"s:default": Suite("s", "t", config="default")}
         self.answers = {"none": [BOOT, Case("k/a", "passed")], "m": [BOOT, Case("k/a", "failed")]}
 
     def run_all(self, *found):
-        return [(case.name, case.status) for case in mutants.cases("mutants-t", found or [mutant()], self.known)]
+        return [(case.name, case.status) for case in trials.cases("t", found or [mutant()], self.known, None)]
 
     def test_without_and_with(self):
         self.assertEqual(self.run_all(), [("no mutant in s:default", "passed"), ("mutant m", "passed")])
@@ -233,7 +238,7 @@ class Group(Source):
     def test_what_does_not_apply_or_build_fails_and_the_next_one_is_tried(self):
         self.problems = {2: "does not build: error: x"}
         other = mutants.Mutant("n", "-", "s:default", (("mm/a.c", "four", "x"),), ("k/a",))
-        found = mutants.cases("mutants-t", [mutant(), other], self.known)
+        found = trials.cases("t", [mutant(), other], self.known, None)
         self.assertEqual([(case.name, case.status) for case in found[1:]], [("mutant m", "failed"), ("mutant n", "failed")])
         self.assertIn("does not build", found[1].detail)
         self.assertIn("does not apply", found[2].detail)
@@ -243,25 +248,179 @@ class Group(Source):
         self.assertEqual(self.run_all(), [("mutant m", "failed")])
 
 
+class Shared(Source):
+    """Mutants m and n share a kernel, o does not. What boots show is made up here, and what each was for is kept."""
+
+    def setUp(self):
+        super().setUp()
+        self.shown, self.said, self.problem = {}, {}, ""
+        self.boots, self.alone = [], []
+        self.patch(boots, "guests_at_once", lambda: 2)
+        self.patch(boots, "boot_of", lambda suite, kernel: Booted(suite.table))
+        self.patch(boots, "cases", self.cases)
+        self.patch(trials.SharedTrial, "console", self.console)
+        self.patch(trials, "alone", self.tried_alone)
+        edits = {name: mutants.Mutant(name, "a is b", "s:default", (("mm/f.c", old, new),), ("k/a",))
+                 for name, old, new in (("m", "return 1", "return 2"), ("n", "return 1", "return 3"), ("o", "int x", "long x"))}
+        self.write("source/mm/f.c", "int x;\n\nint fn(void)\n{\n\treturn 1;\n}\n")
+        self.mutants = list(edits.values())
+        self.image = onekernel.OneKernel("default", {f"t/{name}": each for name, each in edits.items()})
+        self.patch(self.image, "build", lambda: self.problem)
+
+    def name_of(self, boot):
+        return boot.name.removeprefix("mutants-t-").removesuffix("-shared")
+
+    def console(self, mutant):
+        name = f"t/{mutant.name}" if mutant else ""
+        return self.said.get(mutant.name if mutant else "none", f"[    0.0] {self.image.proof(name)}\n")
+
+    def cases(self, suite, boot, quiet):
+        name = self.name_of(boot)
+        self.boots.append((name, suite.table["append"]))
+        passes = "passed" if name == "none" else "failed"
+        return self.shown.get(name, [Case(f"boot {boot.name}", "passed"), Case("k/a", passes)])
+
+    def tried_alone(self, trial, left, reasons):
+        self.alone = [(mutant.name, reasons.get(mutant.name, "")) for mutant in left]
+        return [Case("no mutant in s:default", "passed"), *(Case(f"mutant {mutant.name}", "passed", "alone") for mutant in left)]
+
+    def run_all(self, chosen=None):
+        suite = Suite("s", "t", config="default", table={"append": "x=y"})
+        images = onekernel.Images(lambda: {})
+        images.made["default"] = self.image
+        self.patch(trials, "FEW", 2)
+        return [(case.name, case.status) for case in trials.cases("t", chosen or self.mutants, {"s:default": suite}, images)]
+
+    def test_one_kernel_for_all_that_can_share_it(self):
+        self.assertEqual(self.run_all(), [("no mutant in s:default, in one kernel", "passed"), ("no mutant in s:default", "passed"),
+                                          ("mutant m", "passed"), ("mutant n", "passed"), ("mutant o", "passed")])
+        numbers = [self.image.numbers[name] for name in ("t/m", "t/n")]
+        self.assertEqual(self.boots[0], ("none", "mutant=0 x=y"))
+        self.assertEqual(sorted(self.boots[1:]), [("m", f"mutant={numbers[0]} x=y"), ("n", f"mutant={numbers[1]} x=y")])
+        self.assertEqual(self.alone, [("o", "changes something outside of functions")])
+
+    def test_none_is_alone_if_all_share(self):
+        self.assertEqual(self.run_all(self.mutants[:2])[1:], [("mutant m", "passed"), ("mutant n", "passed")])
+        self.assertEqual(self.alone, [])
+
+    def test_for_a_few_the_kernel_is_not_made(self):
+        self.run_all(self.mutants[:1])
+        self.assertEqual((self.boots, self.alone), ([], [("m", "")]))
+
+    def expect_alone(self, name, why):
+        self.run_all(self.mutants[:2])
+        self.assertEqual([each for each, _ in self.alone], [name])
+        self.assertIn(why, self.alone[0][1])
+
+    def test_a_kernel_that_does_not_say_that_the_mutant_is_on_shows_nothing(self):
+        self.said["n"] = f"mutant: {self.image.numbers['t/n']} (unknown)\n"
+        self.expect_alone("n", "the kernel did not say `mutant: ")
+
+    def test_who_survives_in_one_kernel_is_tried_alone(self):
+        self.shown["m"] = [BOOT, Case("k/a", "passed")]
+        self.expect_alone("m", "in one kernel it survives (a is b): k/a passed")
+
+    def test_whose_function_runs_too_early_is_tried_alone(self):
+        self.said["none"] = f"{self.image.proof('')}\nmutant: too early for fn()\n"
+        self.run_all(self.mutants[:2])
+        self.assertEqual([name for name, _ in self.alone], ["m", "n"])
+        self.assertEqual([name for name, _ in self.boots], ["none"])
+
+    def test_if_the_kernel_fails_without_a_mutant_all_are_alone(self):
+        for shown, said in ([[Case("boot s", "failed", "late"), Case("k/a", "passed")], None], [[BOOT, Case("k/a", "failed")], None],
+                            [[BOOT, Case("k/a", "passed")], "mutant: 5 (x)"]):
+            self.shown["none"], self.boots = shown, []
+            self.said = {"none": said} if said else {}
+            self.run_all(self.mutants[:2])
+            self.assertEqual([name for name, _ in self.alone], ["m", "n"])
+            self.assertEqual([name for name, _ in self.boots], ["none"])
+
+    def test_if_it_does_not_build_all_are_alone(self):
+        self.problem = "does not build: x"
+        self.run_all(self.mutants[:2])
+        self.assertEqual((self.alone, self.boots), ([("m", "does not build: x"), ("n", "does not build: x")], []))
+
+    def test_boots_run_side_by_side_but_where_each_builds_a_module(self):
+        both = threading.Barrier(2)
+
+        def cases(suite, boot, quiet):
+            if self.name_of(boot) != "none":
+                both.wait(20)
+            return Shared.cases(self, suite, boot, quiet)
+
+        self.patch(boots, "cases", cases)
+        self.assertEqual([status for _, status in self.run_all(self.mutants[:2])], ["passed"] * 3)
+        self.assertEqual(self.alone, [])
+        trial = trials.SharedTrial("t", Suite("s", "t", config="default", table={"driver-again": ["x"]}), [], self.image)
+        self.assertEqual(trial.at_once(), 1)
+
+    def test_functions_have_the_names_of_the_source(self):
+        told = mutants.Mutant("m", "a is b", "s:default", (("mm/f.c", "return 1", "return 2"),), (), "at fn+0x")
+        self.shown["m"] = [Case("boot s-m", "failed", "console: WARNING: mm/f.c:3 at fn__mutant_17+0x1/0x2")]
+        self.assertEqual(self.run_all([told, self.mutants[1]])[1], ("mutant m", "passed"))
+        self.assertEqual(self.alone, [])
+
+
+class Room(Source):
+    def test_there_are_no_more_guests_than_have_room(self):
+        self.patch(boots, "room", lambda room=threading.BoundedSemaphore(2): room)
+        there, most = [], []
+
+        def run(boot):
+            there.append(boot)
+            most.append(len(there))
+            time.sleep(0.02)
+            there.remove(boot)
+            return qemu.Outcome(boot.name, None, self.folder)
+
+        self.patch(boots.qemu, "run", run)
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            list(pool.map(lambda name: boots.cases(Suite("s", "t"), Booted({}, name)), "abcdef"))
+        self.assertEqual((max(most), len(most)), (2, 6))
+
+
+@dataclasses.dataclass
+class Booted:
+    """What stands for a boot."""
+    table: dict
+    name: str = ""
+
+
 class Trimmed(Source):
-    TABLE = {"jobs": ["j"], "kunit": ["k", "kk"], "kselftest": ["mm:a.sh", "x:b"], "machine": "small"}
+    TABLE = {"jobs": ["j", "i"], "kunit": ["k", "kk"], "kselftest": ["mm:a.sh", "x:b"], "machine": "small"}
 
     def trimmed(self, *killed_by, **more):
-        return mutants.trimmed(self.TABLE, [mutant(killed_by=killed_by, **more)])
+        return trials.trimmed(self.TABLE, [mutant(killed_by=killed_by, **more)])
 
     def test_no_more_tests_than_have_to_notice(self):
         self.assertEqual(self.trimmed("kunit/k/a"), {**self.TABLE, "kunit": ["k"], "kselftest": []})
         self.assertEqual(self.trimmed("kselftest a.sh/x.y", "job j/z"), {**self.TABLE, "kunit": [], "kselftest": ["mm:a.sh"]})
 
+    def test_no_job_after_the_last_that_has_to_notice(self):
+        self.assertEqual(self.trimmed("job j/z"), {**self.TABLE, "jobs": ["j"], "kunit": [], "kselftest": []})
+        self.assertEqual(self.trimmed("job i/z"), {**self.TABLE, "kunit": [], "kselftest": []})
+        self.assertEqual(self.trimmed("job witness/z"), {**self.TABLE, "jobs": [], "kunit": [], "kselftest": []})
+
     def test_all_if_anything_can_end_the_boot(self):
         self.assertEqual(self.trimmed(boot_tells="BUG"), self.TABLE)
+
+    def test_each_boot_has_what_can_kill_its_mutant(self):
+        seen = []
+        self.patch(boots, "boot_of", lambda suite, kernel: Booted(suite.table))
+        self.patch(boots, "cases", lambda suite, boot, quiet: seen.append(boot) or [BOOT])
+        both = [mutant(killed_by=("kunit/k/a",)), mutant(killed_by=("kselftest b/y",), timeout=7)]
+        trial = trials.Trial("mutants-t", Suite("s", "t", config="default", table=self.TABLE), both)
+        for each in (None, *both):
+            trial.cases(each)
+        self.assertEqual([(boot.table["kunit"], boot.table["kselftest"], boot.table.get("timeout")) for boot in seen],
+                         [(["k"], ["x:b"], None), (["k"], [], None), ([], ["x:b"], 7)])
 
 
 class TheSuite(Source):
     def setUp(self):
         super().setUp()
         self.write("topics/t/mutants/a.toml", MUTANT + MUTANT.replace('"m"', '"n"'))
-        self.suite = mutants.suite("t", {})
+        self.suite = mutants.suite("t", {}, None)
 
     def test_one_by_name(self):
         chosen, = plan.chosen([self.suite], ["mutants-t/n"])

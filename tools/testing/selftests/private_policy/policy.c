@@ -1244,14 +1244,6 @@ static bool from_kmem(void)
 	       !driver_write("kmem", "remove_id", dev_u) && dax_take(dev_u);
 }
 
-static char *map_shared(size_t len)
-{
-	char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return addr == MAP_FAILED ? NULL : addr;
-}
-
 static int node_of_new(char *addr)
 {
 	touch(addr, page);

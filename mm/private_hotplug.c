@@ -17,6 +17,7 @@
 #include <linux/device.h>
 #include <linux/export.h>
 #include <linux/init.h>
+#include <linux/limits.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/node.h>
@@ -71,6 +72,7 @@ static int private_ranges_check(const struct range *ranges,
 		return -EINVAL;
 	for (i = 0; i < nr_ranges; i++) {
 		if (ranges[i].end < ranges[i].start ||
+		    ranges[i].end == U64_MAX ||
 		    !IS_ALIGNED(ranges[i].start, block) ||
 		    !IS_ALIGNED(ranges[i].end + 1, block))
 			return -EINVAL;

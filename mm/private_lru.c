@@ -2,7 +2,8 @@
 /*
  * Folios of private nodes that somebody has taken off the LRU lists to reclaim
  * them, for himself (MADV_PAGEOUT) or as a service (DAMON). It is up to the
- * owner of the node whether that may be done with its memory.
+ * owner of the node whether that may be done with its memory. Large folios of
+ * which a part is given such advice are not split for it, see private_node_keeps().
  */
 
 #include <linux/list.h>

@@ -74,6 +74,7 @@ bool __private_zone_keeps_no_lists(const struct zone *zone);
 /* mm/private_zonelist.c */
 int private_zonelists_alloc(void);
 void __private_zonelists_build(pg_data_t *pgdat);
+unsigned long private_zone_listed(const struct zone *zone);
 gfp_t __private_confine(gfp_t gfp, int nid, nodemask_t **nodemask);
 void private_node_close(int nid, bool closed);
 bool private_zone_closed(const struct zone *zone);

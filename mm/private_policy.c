@@ -47,6 +47,7 @@
 #include <linux/private_nodemask.h>
 #include <linux/sched.h>
 #include <linux/user_namespace.h>
+#include <linux/vmstat.h>
 
 #include "internal.h"
 #include "page_alloc.h"
@@ -235,16 +236,21 @@ bool private_nodes_leaving(const nodemask_t *nodes)
 /* For the last try of a request for one page, see private_alloc_frozen() */
 static bool private_zone_full(struct zone *zone)
 {
-	return !zone_watermark_ok(zone, 0, min_wmark_pages(zone), ZONE_MOVABLE,
-				  ALLOC_WMARK_MIN | ALLOC_COLLECTED);
+	const long pages = zone_page_state(zone, NR_FREE_PAGES) +
+			   private_zone_listed(zone);
+
+	return !__zone_watermark_ok(zone, 0, min_wmark_pages(zone),
+				    ZONE_MOVABLE,
+				    ALLOC_WMARK_MIN | ALLOC_COLLECTED, pages);
 }
 
 /**
  * private_nodes_full - do these nodes have no page for a user?
  * @nodes: private nodes
  *
- * What is on lists of CPUs is not looked for: the request of which this is
- * asked has had it collected.
+ * What is on the lists of CPUs is counted, as the next request collects it. The
+ * one of which this is asked may have failed for another reason than the node, a
+ * limit of its memory cgroup, and then nobody has collected it.
  *
  * Context: Any.
  * Return: true if all are full.

@@ -27,10 +27,13 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/bug.h>
+#include <linux/cpumask.h>
 #include <linux/cpuset.h>
 #include <linux/gfp.h>
+#include <linux/minmax.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
+#include <linux/percpu.h>
 #include <linux/preempt.h>
 #include <linux/private_node.h>
 #include <linux/sched.h>
@@ -312,18 +315,94 @@ static struct page *private_alloc_confined(gfp_t gfp, unsigned int order, int ni
 	return NULL;
 }
 
-/*
- * Give the buddy allocator what CPUs keep of private zones of these nodes. A list
- * can grow to an eighth of its zone.
+/**
+ * private_zone_listed - how many pages of a zone are on the lists of CPUs
+ * @zone: the zone
+ *
+ * A list can grow to an eighth of its zone.
+ *
+ * Context: Any. Nothing is locked: pages come and go meanwhile.
+ * Return: the number of pages.
  */
-static void private_drain_lists(const nodemask_t *nodemask)
+unsigned long private_zone_listed(const struct zone *zone)
+{
+	unsigned long pages = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		pages += READ_ONCE(per_cpu_ptr(zone->per_cpu_pageset,
+					       cpu)->count);
+	return pages;
+}
+
+/*
+ * Of a node, how often in a row large requests have found that what CPUs keep is
+ * not what it lacks, and how many requests are to pass the lists. Written without
+ * a lock: what gets lost is one look more or less.
+ */
+static struct {
+	u8 in_vain;
+	u8 passes;
+} private_collections[MAX_NUMNODES];
+
+/* At most so many requests pass the lists, as a power of two */
+#define PRIVATE_PASSES_MAX	6
+
+/*
+ * May this request have what all CPUs keep of the node? For a page it may. A
+ * large folio can lack just one, but as a rule the node is fragmented, and whoever
+ * asked goes on with a smaller one: in each of his faults, which would leave no CPU
+ * its lists. So the more often it was in vain, the fewer of them look, as it is
+ * with compaction. Who insists (__GFP_RETRY_MAYFAIL) is not put off.
+ */
+static bool private_may_drain(int nid, gfp_t gfp, unsigned int order)
+{
+	u8 passes;
+
+	if (!order || (gfp & __GFP_RETRY_MAYFAIL))
+		return true;
+	passes = READ_ONCE(private_collections[nid].passes);
+	if (!passes)
+		return true;
+	WRITE_ONCE(private_collections[nid].passes, passes - 1);
+	return false;
+}
+
+/* After a request that may be put off; @drained is what was taken from CPUs. */
+static void private_note_drained(const nodemask_t *drained, bool in_vain)
+{
+	unsigned int shift;
+	int nid;
+
+	for_each_node_mask(nid, *drained) {
+		shift = READ_ONCE(private_collections[nid].in_vain);
+		shift = in_vain ? min(shift + 1, PRIVATE_PASSES_MAX) : 0;
+		WRITE_ONCE(private_collections[nid].in_vain, shift);
+		WRITE_ONCE(private_collections[nid].passes, BIT(shift) - 1);
+	}
+}
+
+/*
+ * Give the buddy allocator what CPUs keep of private zones of these nodes, where
+ * they have something. @drained is set to the nodes of which they had.
+ */
+static void private_drain_lists(const nodemask_t *nodemask, gfp_t gfp,
+				unsigned int order, nodemask_t *drained)
 {
 	struct zone *zone;
+	int nid;
 
+	nodes_clear(*drained);
 	for_each_populated_zone(zone) {
-		if (zone_is_private_node(zone) &&
-		    node_isset(zone_to_nid(zone), *nodemask))
-			drain_all_pages(zone);
+		nid = zone_to_nid(zone);
+		if (!zone_is_private_node(zone) || !node_isset(nid, *nodemask) ||
+		    !private_zone_listed(zone))
+			continue;
+		if (!node_isset(nid, *drained) &&
+		    !private_may_drain(nid, gfp, order))
+			continue;
+		drain_all_pages(zone);
+		node_set(nid, *drained);
 	}
 }
 
@@ -364,9 +443,10 @@ static struct page *private_alloc_ordinary(gfp_t gfp, unsigned int order, int ni
  *
  * Nothing is reclaimed or compacted for the key. But what is free can be out of
  * reach, on lists of other CPUs or reserved for atomic requests, where others
- * get at it by reclaim. A request that may sleep collects it once. If it has
- * named ordinary nodes, too, those are reclaimed then, by a request without the
- * key; the OOM killer is not called.
+ * get at it by reclaim. A request that may sleep collects it once; one of higher
+ * order passes the lists most of the time if that was in vain before, unless it
+ * has __GFP_RETRY_MAYFAIL. If it has named ordinary nodes, too, those are
+ * reclaimed then, by a request without the key; the OOM killer is not called.
  *
  * Context: As __alloc_frozen_pages_noprof(); gets nothing with ALLOC_NOLOCK.
  * Return: a page of a node that was named, or NULL. Ordinary memory of any node
@@ -376,8 +456,8 @@ struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 				  nodemask_t *nodemask, unsigned int alloc_flags)
 {
 	bool may_collect, may_reclaim;
+	nodemask_t open, drained;
 	struct page *page;
-	nodemask_t open;
 
 	if (alloc_flags & ALLOC_NOLOCK)
 		return NULL;
@@ -399,10 +479,12 @@ struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 		return page;
 
 	nodes_andnot(open, *nodemask, node_states[N_MEMORY]);
-	private_drain_lists(&open);
+	private_drain_lists(&open, gfp, order, &drained);
 	page = private_alloc_confined(may_reclaim ? gfp | __GFP_NOWARN : gfp,
 				      order, nid, &open,
 				      alloc_flags | ALLOC_COLLECTED, &open);
+	if (order)
+		private_note_drained(&drained, !page);
 	if (page || !may_reclaim)
 		return page;
 

@@ -31,8 +31,8 @@ struct task_struct;
  *
  * Without CONFIG_CPUSETS, and in the legacy hierarchy, there are none.
  *
- * Context: Process, interrupts enabled. Takes callback_lock of cpusets. The
- * answer may be outdated as soon as it is there.
+ * Context: Any but NMI; takes no lock. The answer may be outdated as soon as it is
+ * there.
  */
 void cpuset_private_granted(struct task_struct *task, nodemask_t *nodes);
 

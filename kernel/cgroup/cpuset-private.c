@@ -3,16 +3,32 @@
  * Private NUMA nodes in cpusets of the default hierarchy, see cpuset-private.h.
  *
  * Locking is that of cpusets: masks are written under cpuset_mutex and
- * callback_lock, and read under either. CS_MEMS_GRANT belongs to mems_allowed.
+ * callback_lock, and read under either.
+ *
+ * What is granted is read without a lock, as everybody may read /proc/PID/status,
+ * and reclaim asks all the time. CS_MEMS_GRANT is about the mems_allowed that was
+ * written with it, so they are read together:
+ *
+ *   update_nodemask(), under callback_lock    __cpuset_private_granted()
+ *   private_grants is odd                     private_grants even?
+ *   mems_allowed, CS_MEMS_GRANT               CS_MEMS_GRANT, mems_allowed of the
+ *                                             cpuset and of those above it
+ *   private_grants is even                    private_grants the same? Or again
+ *
+ * effective_mems, which follows, belongs to no bit: it is read last, and what it
+ * says of a node is as old as it was read. A node that is not in there is not
+ * granted, and the page allocator looks whether it is offered in any case.
  */
 #include <linux/cpuset_private.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/kernfs.h>
+#include <linux/preempt.h>
 #include <linux/private_nodemask.h>
 #include <linux/rcupdate.h>
 #include <linux/security.h>
 #include <linux/seq_file.h>
+#include <linux/seqlock.h>
 #include <linux/user_namespace.h>
 
 #include "cpuset-internal.h"
@@ -30,6 +46,28 @@ void cpuset_private_note_writer(struct cpuset *trialcs,
 				       CAP_SYS_NICE, CAP_OPT_NOAUDIT);
 
 	assign_bit(CS_MEMS_GRANT, &trialcs->flags, grant);
+}
+
+/* Written under callback_lock */
+static seqcount_t private_grants = SEQCNT_ZERO(private_grants);
+
+/*
+ * Until cpuset_private_take_writer(), in which both are together again: nobody sees
+ * of a mask that names private nodes who wrote the one before it.
+ */
+void cpuset_private_begin_mask(void)
+{
+	preempt_disable_nested();
+	write_seqcount_begin(&private_grants);
+}
+
+/* The trial cpuset's mask is that of @cs now. */
+void cpuset_private_take_writer(struct cpuset *cs, const struct cpuset *trialcs)
+{
+	assign_bit(CS_MEMS_GRANT, &cs->flags,
+		   test_bit(CS_MEMS_GRANT, &trialcs->flags));
+	write_seqcount_end(&private_grants);
+	preempt_enable_nested();
 }
 
 /*
@@ -81,53 +119,31 @@ bool __cpuset_private_bind(void)
 	return !nodes_equal(before, top_cpuset.effective_mems);
 }
 
-/* The caller holds callback_lock. */
+/* @cs stays for as long as this takes. */
 void __cpuset_private_granted(struct cpuset *cs, nodemask_t *nodes)
 {
-	const struct cpuset *offers = cs;
+	unsigned int seq;
+	struct cpuset *up;
 
-	nodes_clear(*nodes);
-	for (; parent_cs(cs); cs = parent_cs(cs)) {
-		if (test_bit(CS_MEMS_GRANT, &cs->flags))
-			nodes_or(*nodes, *nodes, cs->mems_allowed);
-	}
-	nodes_and(*nodes, *nodes, offers->effective_mems);
+	do {
+		seq = read_seqcount_begin(&private_grants);
+		nodes_clear(*nodes);
+		for (up = cs; parent_cs(up); up = parent_cs(up)) {
+			if (test_bit(CS_MEMS_GRANT, &up->flags))
+				nodes_or(*nodes, *nodes, up->mems_allowed);
+		}
+	} while (read_seqcount_retry(&private_grants, seq));
+
+	nodes_and(*nodes, *nodes, cs->effective_mems);
 	nodes_keep_private(nodes);
 }
 
-/*
- * Has nobody with the capability written a private node of @mems? Looks without
- * a lock, as the caller has, and with the same right: the answer was true at
- * some time while it looked.
- */
-static bool cpuset_private_none_granted(struct cpuset *cs, const nodemask_t *mems)
-{
-	nodemask_t private = *mems;
-
-	nodes_keep_private(&private);
-	for (; parent_cs(cs); cs = parent_cs(cs)) {
-		if (test_bit(CS_MEMS_GRANT, &cs->flags) &&
-		    nodes_intersects(cs->mems_allowed, private))
-			return false;
-	}
-	return true;
-}
-
-/* Reclaim asks this all the time: only who was granted a node takes the lock. */
+/* As for all who look at @mems, it is as old as it was read. */
 void __cpuset_private_drop_ungranted(struct cpuset *cs, nodemask_t *mems)
 {
 	nodemask_t granted;
 
-	if (cpuset_private_none_granted(cs, mems)) {
-		nodes_drop_private(mems);
-		return;
-	}
-
-	cpuset_callback_lock_irq();
 	__cpuset_private_granted(cs, &granted);
-	cpuset_callback_unlock_irq();
-
-	/* As for all who look at @mems, it is as old as it was read. */
 	nodes_and(granted, granted, *mems);
 	nodes_drop_private(mems);
 	nodes_or(*mems, *mems, granted);
@@ -141,9 +157,7 @@ void cpuset_private_granted(struct task_struct *task, nodemask_t *nodes)
 	}
 
 	rcu_read_lock();
-	cpuset_callback_lock_irq();
 	__cpuset_private_granted(task_cs(task), nodes);
-	cpuset_callback_unlock_irq();
 	rcu_read_unlock();
 }
 

@@ -44,23 +44,21 @@ void cpuset_private_note_writer(struct cpuset *trialcs,
 				const struct kernfs_open_file *of);
 
 /*
- * cpuset_private_take_writer - the trial cpuset's mask is that of the cpuset
+ * cpuset_private_begin_mask - the mask of a cpuset and its writer will change
+ * cpuset_private_take_writer - they have: those of the trial cpuset are its own
  *
- * The mask and the bit change together for who looks under callback_lock: of a
- * mask that names private nodes nobody sees who wrote the one before it.
+ * The caller holds callback_lock.
  */
-static inline void cpuset_private_take_writer(struct cpuset *cs,
-					      const struct cpuset *trialcs)
-{
-	assign_bit(CS_MEMS_GRANT, &cs->flags,
-		   test_bit(CS_MEMS_GRANT, &trialcs->flags));
-}
+void cpuset_private_begin_mask(void);
+void cpuset_private_take_writer(struct cpuset *cs,
+				const struct cpuset *trialcs);
 
-/* cpuset_private_take_writer() where only the writer is new */
+/* Both, where only the writer is new */
 static inline void cpuset_private_new_writer(struct cpuset *cs,
 					     const struct cpuset *trialcs)
 {
 	cpuset_callback_lock_irq();
+	cpuset_private_begin_mask();
 	cpuset_private_take_writer(cs, trialcs);
 	cpuset_callback_unlock_irq();
 }
@@ -104,7 +102,7 @@ static inline bool cpuset_private_bind(void)
 
 /*
  * cpuset_private_shown - the effective mask that users see
- * @cs: the cpuset; the caller holds callback_lock
+ * @cs: the cpuset; effective_mems does not change while the caller looks
  * @shown: room for it
  */
 static inline const nodemask_t *cpuset_private_shown(struct cpuset *cs,
@@ -142,6 +140,7 @@ static inline void cpuset_private_status(struct seq_file *m,
 static inline void
 cpuset_private_note_writer(struct cpuset *trialcs,
 			   const struct kernfs_open_file *of) {}
+static inline void cpuset_private_begin_mask(void) {}
 static inline void cpuset_private_take_writer(struct cpuset *cs,
 					      const struct cpuset *trialcs) {}
 static inline void cpuset_private_new_writer(struct cpuset *cs,

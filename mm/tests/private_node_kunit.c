@@ -562,6 +562,8 @@ static void refuses_bad_ranges(struct kunit *test)
 		{ memory[0], memory[0] + block - PAGE_SIZE - 1 },
 		{ memory[0] + block, memory[0] - 1 },
 		{ memory[0] + block - 1, memory[0] },
+		/* Its length is none. */
+		{ 0, U64_MAX },
 	};
 	struct range twice[2];
 	int i;
@@ -3083,6 +3085,76 @@ static void lists_of_other_cpus_are_collected(struct kunit *test)
 	expect_all_free(test, nid);
 }
 
+/* How many of these requests, which get nothing, took from CPUs what they keep? */
+static unsigned int drained_by(gfp_t gfp, unsigned int order, struct zone *zone,
+			       unsigned int requests)
+{
+	const int nid = zone_to_nid(zone);
+	unsigned int drained = 0;
+	struct page *page;
+
+	while (requests--) {
+		/* What is given back is kept, with what else came then. */
+		page = __alloc_pages(GFP_KEY & ~__GFP_HARDWALL, 0, nid, NULL, ALLOC_DEFAULT);
+		if (page)
+			__free_pages(page, 0);
+		if (!listed_pages(zone))
+			return UINT_MAX;
+		page = __alloc_pages(gfp & ~__GFP_HARDWALL, order, nid, NULL, ALLOC_DEFAULT);
+		if (page) {
+			__free_pages(page, order);
+			return UINT_MAX;
+		}
+		drained += !listed_pages(zone);
+	}
+	return drained;
+}
+
+/* Where memory is fragmented, who asks for large folios does not empty all lists. */
+static void large_requests_leave_lists(struct kunit *test)
+{
+	struct page *page, *next;
+	cpumask_var_t allowed;
+	unsigned int drained;
+	struct zone *zone;
+	LIST_HEAD(list);
+	LIST_HEAD(rest);
+	int i, nid;
+
+	require_memory(test);
+	claim(test, 1);
+	plug(test, 1, 1);
+	zone = movable_of(((struct fixture *)test->priv)->owners[1].nid);
+	nid = zone_to_nid(zone);
+	for (i = 0; i < 8192; i++) {
+		page = __alloc_pages(GFP_KEY & ~__GFP_HARDWALL, 0, nid, NULL, ALLOC_DEFAULT);
+		if (page)
+			list_add(&page->lru, &list);
+	}
+	exhaust(&rest, nid, NULL);
+	list_for_each_entry_safe(page, next, &list, lru) {
+		/* No two beside each other */
+		if (page_to_pfn(page) % 4)
+			continue;
+		list_del(&page->lru);
+		__free_pages(page, 0);
+	}
+
+	KUNIT_ASSERT_TRUE(test, zalloc_cpumask_var(&allowed, GFP_KERNEL));
+	cpumask_copy(allowed, current->cpus_ptr);
+	set_cpus_allowed_ptr(current, cpumask_of(cpumask_first(cpu_online_mask)));
+	drained = drained_by(GFP_KEY, 2, zone, 512);
+	KUNIT_EXPECT_GT(test, drained, 0);
+	KUNIT_EXPECT_LT(test, drained, 32);
+	/* Nobody else has to suffer from it. */
+	KUNIT_EXPECT_EQ(test, drained_by(GFP_KEY | __GFP_RETRY_MAYFAIL, 2, zone, 8), 8);
+	set_cpus_allowed_ptr(current, allowed);
+	free_cpumask_var(allowed);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&list, nid), 0);
+	KUNIT_EXPECT_EQ(test, free_list_of_pages(&rest, nid), 0);
+	expect_all_free(test, nid);
+}
+
 /* All of the first owner in one zone for the kernel, large enough for what zones do then */
 static struct zone *plug_kernel_zone(struct kunit *test)
 {
@@ -3459,6 +3531,7 @@ static struct kunit_case private_node_cases[] = {
 #endif
 	KUNIT_CASE(the_key_means_the_node),
 	KUNIT_CASE_SLOW(lists_of_other_cpus_are_collected),
+	KUNIT_CASE_SLOW(large_requests_leave_lists),
 	KUNIT_CASE_SLOW(reserves_are_used),
 	KUNIT_CASE_SLOW(watermarks_are_not_boosted),
 	KUNIT_CASE_SLOW(nobody_reclaims_private_pages),

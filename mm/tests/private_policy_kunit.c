@@ -13,15 +13,22 @@
 #include <kunit/test.h>
 #include <linux/capability.h>
 #include <linux/cgroup.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
 #include <linux/cpuset.h>
+#include <linux/cpuset_private.h>
 #include <linux/cred.h>
+#include <linux/delay.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/kthread.h>
+#include <linux/memcontrol.h>
 #include <linux/memory.h>
 #include <linux/memory_hotplug.h>
 #include <linux/mempolicy.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/mm_inline.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
 #include <linux/page-isolation.h>
@@ -41,6 +48,9 @@
 #include "../private_node.h"
 #include "../private_pin.h"
 #include "../private_policy.h"
+#ifdef CONFIG_CPUSETS
+#include "../../kernel/cgroup/cpuset-internal.h"
+#endif
 
 #define GFP_USERS	(GFP_HIGHUSER_MOVABLE | __GFP_NOWARN)
 #define FLAGS		(MPOL_F_STATIC_NODES | MPOL_F_PRIVATE)
@@ -313,6 +323,87 @@ static void cpusets_win(struct kunit *test)
 }
 #endif
 
+#ifdef CONFIG_CPUSETS
+static int sleep_until_stopped(void *unused)
+{
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+/* A child that was copied before a node came has it as its parent has, in the root, too. */
+static void children_have_the_nodes_of_now(struct kunit *test)
+{
+	struct task_struct *child = kthread_create(sleep_until_stopped, NULL, "kunit");
+	bool have, want;
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(child));
+	nodes_clear(child->mems_allowed);
+	cpuset_cgrp_subsys.fork(child);
+	want = node_isset(first_memory_node, current->mems_allowed);
+	have = node_isset(first_memory_node, child->mems_allowed);
+	child->mems_allowed = current->mems_allowed;
+	kthread_stop(child);
+	KUNIT_EXPECT_TRUE(test, want);
+	KUNIT_EXPECT_TRUE(test, have);
+}
+#endif
+
+#if defined(CONFIG_CPUSETS) && defined(CONFIG_SMP)
+struct asker {
+	struct completion done;
+	nodemask_t nodes;
+};
+
+static int ask_for_grants(void *arg)
+{
+	struct asker *asker = arg;
+
+	cpuset_private_granted(current, &asker->nodes);
+	complete(&asker->done);
+	return 0;
+}
+
+/* Everybody may read /proc/PID/status: who writes cpusets is not held up by it. */
+static void grants_are_read_without_a_lock(struct kunit *test)
+{
+	struct asker *asker = kunit_kzalloc(test, sizeof(*asker), GFP_KERNEL);
+	struct task_struct *task;
+	int other, i;
+	bool done;
+
+	KUNIT_ASSERT_NOT_NULL(test, asker);
+	node_with(test, PRIVATE_NODE_USER);
+	init_completion(&asker->done);
+	nodes_setall(asker->nodes);
+	task = kthread_create(ask_for_grants, asker, "kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+
+	migrate_disable();
+	other = cpumask_any_but(cpu_online_mask, smp_processor_id());
+	if (other < nr_cpu_ids)
+		kthread_bind(task, other);
+	cpuset_callback_lock_irq();
+	wake_up_process(task);
+	for (i = 0; i < 3000 && other < nr_cpu_ids && !completion_done(&asker->done); i++)
+		mdelay(1);
+	done = completion_done(&asker->done);
+	cpuset_callback_unlock_irq();
+	migrate_enable();
+	wait_for_completion(&asker->done);
+
+	if (other >= nr_cpu_ids)
+		kunit_skip(test, "needs a second CPU");
+	KUNIT_EXPECT_TRUE(test, done);
+	/* Nothing is to the root. */
+	KUNIT_EXPECT_TRUE(test, nodes_empty(asker->nodes));
+}
+#endif
+
 static bool ordinary_by(struct mempolicy *pol, gfp_t gfp)
 {
 	int nid = nid_by(pol, gfp);
@@ -365,8 +456,16 @@ static void free_taken(void *arg)
 	}
 }
 
-/* An owner in the kernel takes all that there is. */
-static struct taken *take_all(struct kunit *test, int nid)
+static void give_one(struct taken *taken)
+{
+	struct page *one = list_first_entry(&taken->pages, struct page, lru);
+
+	list_del(&one->lru);
+	__free_pages(one, compound_order(one));
+}
+
+/* An owner in the kernel takes this, for as long as the test lasts. */
+static struct taken *take(struct kunit *test, int nid, int max_order, unsigned int max_nr)
 {
 	struct taken *taken = kunit_kzalloc(test, sizeof(*taken), GFP_KERNEL);
 	const gfp_t gfp = (GFP_USERS | __GFP_COMP | __GFP_PRIVATE) & ~__GFP_HARDWALL;
@@ -375,14 +474,21 @@ static struct taken *take_all(struct kunit *test, int nid)
 
 	KUNIT_ASSERT_NOT_NULL(test, taken);
 	INIT_LIST_HEAD(&taken->pages);
-	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
-		while ((one = alloc_pages_node(nid, gfp | __GFP_THISNODE, order))) {
+	for (order = max_order; order >= 0; order--) {
+		while (max_nr && (one = alloc_pages_node(nid, gfp | __GFP_THISNODE, order))) {
 			list_add(&one->lru, &taken->pages);
+			max_nr--;
 			cond_resched();
 		}
 	}
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_taken, taken), 0);
 	return taken;
+}
+
+/* All that there is */
+static struct taken *take_all(struct kunit *test, int nid)
+{
+	return take(test, nid, MAX_PAGE_ORDER, UINT_MAX);
 }
 
 /* Bound to it alone there is nothing; all else spills. */
@@ -423,6 +529,29 @@ static void full_nodes(struct kunit *test)
 
 	kunit_release_action(test, free_taken, taken);
 	KUNIT_EXPECT_FALSE(test, private_nodes_full(&own));
+	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
+}
+
+/* A page that a CPU keeps is one: who failed may have done so for another reason. */
+static void listed_pages_are_free(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct zone *zone = &NODE_DATA(f->nid)->node_zones[ZONE_MOVABLE];
+	nodemask_t own = nodemask_of_node(f->nid);
+	struct mempolicy pol = policy_for(f, MPOL_BIND);
+	struct taken *small;
+
+	if (private_zone_keeps_no_lists(zone))
+		kunit_skip(test, "needs a node that was never ordinary");
+	small = take(test, f->nid, 0, 256);
+	take_all(test, f->nid);
+	KUNIT_ASSERT_TRUE(test, private_nodes_full(&own));
+	do {
+		KUNIT_ASSERT_FALSE(test, list_empty(&small->pages));
+		give_one(small);
+	} while (private_nodes_full(&own));
+	KUNIT_EXPECT_FALSE(test, zone_watermark_ok(zone, 0, min_wmark_pages(zone), ZONE_MOVABLE,
+						   ALLOC_WMARK_MIN));
 	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
 }
 
@@ -695,6 +824,45 @@ static void nodes_keep_their_pages(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, private_node_keeps(f->nid));
 }
 
+#if defined(CONFIG_LRU_GEN_WALKS_MMU) && defined(CONFIG_MEMCG)
+/* The next walk over page tables begins with what has come since the last one. */
+static void new_mms_are_noted(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER | PRIVATE_NODE_RECLAIM);
+	const int nids[] = { f->nid, f->ordinary };
+	struct lru_gen_mm_list *list;
+	struct list_head *tail, *want;
+	struct mem_cgroup *memcg;
+	struct mm_struct *mm;
+	int i;
+
+	mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	memcg = get_mem_cgroup_from_mm(mm);
+	list = memcg ? &memcg->mm_list : NULL;
+	for (i = 0; list && i < ARRAY_SIZE(nids); i++) {
+		struct lru_gen_mm_state *state = &mem_cgroup_lruvec(memcg,
+							NODE_DATA(nids[i]))->mm_state;
+
+		/* As if the list had been walked to its end */
+		spin_lock(&list->lock);
+		state->tail = &list->fifo;
+		spin_unlock(&list->lock);
+		lru_gen_add_mm(mm);
+		spin_lock(&list->lock);
+		tail = state->tail;
+		want = &mm->lru_gen.list;
+		spin_unlock(&list->lock);
+		lru_gen_del_mm(mm);
+		KUNIT_EXPECT_PTR_EQ_MSG(test, tail, want, "node %d", nids[i]);
+	}
+	mem_cgroup_put(memcg);
+	mmput(mm);
+	if (!list)
+		kunit_skip(test, "needs memory cgroups");
+}
+#endif
+
 static void equal_policies_have_one_age(struct kunit *test)
 {
 	struct fixture f = { .nid = first_memory_node };
@@ -759,9 +927,14 @@ static struct kunit_case private_policy_cases[] = {
 	KUNIT_CASE(what_is_inherited_is_no_target),
 	KUNIT_CASE(once_ordinary_means_nothing),
 	KUNIT_CASE(cpusets_win),
+	KUNIT_CASE(children_have_the_nodes_of_now),
+#endif
+#if defined(CONFIG_CPUSETS) && defined(CONFIG_SMP)
+	KUNIT_CASE_SLOW(grants_are_read_without_a_lock),
 #endif
 	KUNIT_CASE(kernel_requests_are_ordinary),
 	KUNIT_CASE(full_nodes),
+	KUNIT_CASE(listed_pages_are_free),
 	KUNIT_CASE(isolated_memory_is_leaving),
 	KUNIT_CASE(others_have_their_own),
 	KUNIT_CASE(targets_of_migration),
@@ -771,6 +944,9 @@ static struct kunit_case private_policy_cases[] = {
 	KUNIT_CASE(pins_of_files),
 #endif
 	KUNIT_CASE(nodes_keep_their_pages),
+#if defined(CONFIG_LRU_GEN_WALKS_MMU) && defined(CONFIG_MEMCG)
+	KUNIT_CASE(new_mms_are_noted),
+#endif
 	KUNIT_CASE(equal_policies_have_one_age),
 	KUNIT_CASE(the_oom_killer_looks_elsewhere),
 #ifdef CONFIG_TMPFS

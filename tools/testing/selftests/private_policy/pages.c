@@ -1159,6 +1159,31 @@ TEST_F_TIMEOUT(pages, pageout_by_feature, TIMEOUT)
 	swap_off();
 }
 
+/* A part of a huge page: the page is not broken for what will not be done. */
+TEST_F_TIMEOUT(pages, pageout_splits_nothing, TIMEOUT)
+{
+	char *on_p = map_huge(), *plain = map_huge();
+	long splits = 0;
+
+	ASSERT_TRUE(on_p && plain);
+	ASSERT_EQ(0, bind_range(on_p, HUGE, MPOL_BIND | SV, nodes(P, -1), 0));
+	touch(on_p, HUGE);
+	touch(plain, HUGE);
+	ASSERT_EQ(2048, huge_kb(on_p));
+	ASSERT_EQ(2048, huge_kb(plain));
+	for (int by_pages = 0; by_pages < 2; by_pages++) {
+		splits = number_in("/proc/vmstat", "thp_split_page ");
+		EXPECT_EQ(0, madvise(on_p, HUGE / 2, MADV_PAGEOUT));
+		EXPECT_EQ(splits, number_in("/proc/vmstat", "thp_split_page "));
+		EXPECT_EQ(512, count_on(on_p, HUGE, P));
+		/* Still one folio, of which each page is mapped by itself */
+		ASSERT_EQ(0, mprotect(on_p, page, PROT_READ));
+		ASSERT_EQ(0, mprotect(on_p, page, PROT_READ | PROT_WRITE));
+	}
+	EXPECT_EQ(0, madvise(plain, HUGE / 2, MADV_PAGEOUT));
+	EXPECT_LT(splits, number_in("/proc/vmstat", "thp_split_page "));
+}
+
 /* ---- Pins ---- */
 
 /* A ring of io_uring, whose fixed buffers are pinned as long as it has them */

@@ -634,6 +634,30 @@ TEST_F_TIMEOUT(policy, interleave, TIMEOUT)
 	ASSERT_EQ(16, count_on(addr, 64 * page, D));
 }
 
+/* A weight is for memory that is there. The next owner does not inherit it. */
+TEST_F_TIMEOUT(policy, weights_are_forgotten, TIMEOUT)
+{
+	char path[128], text[16];
+
+	snprintf(path, sizeof(path), WEIGHTS "/node%d", P);
+	ASSERT_EQ(0, write_file(path, "7"));
+	ASSERT_LT(0, read_file(path, text, sizeof(text)));
+	ASSERT_STREQ("7\n", text);
+	ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
+	EXPECT_NE(0, access(path, F_OK));
+	ASSERT_EQ(P, dax_plug(dev_p, "user"));
+	ASSERT_LT(0, read_file(path, text, sizeof(text)));
+	EXPECT_STREQ("1\n", text);
+	/* That of an ordinary node is left alone. */
+	snprintf(path, sizeof(path), WEIGHTS "/node%d", D);
+	ASSERT_EQ(0, write_file(path, "2"));
+	ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
+	ASSERT_EQ(P, dax_plug(dev_p, "user"));
+	ASSERT_LT(0, read_file(path, text, sizeof(text)));
+	EXPECT_STREQ("2\n", text);
+	EXPECT_EQ(0, write_file(path, "1"));
+}
+
 /* What the kernel needs for a task that is bound to a private node is ordinary. */
 TEST_F_TIMEOUT(policy, kernel_memory_is_ordinary, TIMEOUT)
 {
@@ -727,38 +751,91 @@ TEST_F_TIMEOUT(policy, page_cache_is_not_moved, TIMEOUT)
 	ASSERT_EQ(0, write_file(ZRAM_SYS "reset", "1"));
 }
 
+static char *map_shared(size_t len)
+{
+	char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
+			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return addr == MAP_FAILED ? NULL : addr;
+}
+
 /* Their memory is not placed by what another task wants for itself. */
 TEST_F_TIMEOUT(policy, memory_of_others, TIMEOUT)
 {
 	char *theirs = map(16 * page), *mine = map(16 * page);
-	struct iovec local = { mine, 16 * page }, remote = { theirs, 16 * page };
+	char *shared = map_shared(16 * page), *touched = map_shared(16 * page);
+	struct iovec local[] = { { mine, 16 * page }, { mine, 16 * page } };
+	struct iovec remote[] = { { theirs, 16 * page }, { shared, 16 * page } };
+	int fd = memfd_create("private_policy", 0);
 	int to[2], from[2];
 	char byte = 0;
 	int on = -1;
 	pid_t child;
 
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, page));
 	ASSERT_EQ(0, pipe(to));
 	ASSERT_EQ(0, pipe(from));
 	child = fork();
 	if (!child) {
 		read(to[0], &byte, 1);
-		on = count_on(theirs, 16 * page, P);
+		on = count_on(theirs, 16 * page, P) + count_on(shared, 16 * page, P);
 		write(from[1], &on, sizeof(on));
 		_exit(0);
 	}
 	ASSERT_EQ(0, set_policy(MPOL_BIND | SV, nodes(P, -1)));
 	touch(mine, 16 * page);
-	ASSERT_EQ((ssize_t)(16 * page), process_vm_writev(child, &local, 1, &remote, 1, 0));
+	ASSERT_EQ((ssize_t)(32 * page), process_vm_writev(child, local, 2, remote, 2, 0));
+	/* It was for them, and is over: what follows is for this task. */
+	ASSERT_EQ(1, write(fd, &byte, 1));
+	touch(touched, 16 * page);
 	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
 	ASSERT_EQ(1, write(to[1], &byte, 1));
 	ASSERT_EQ((ssize_t)sizeof(on), read(from[0], &on, sizeof(on)));
 	EXPECT_EQ(0, wait_for(child));
 	EXPECT_EQ(0, on);
 	EXPECT_EQ(16, count_on(mine, 16 * page, P));
+	EXPECT_EQ(16, count_on(touched, 16 * page, P));
+	touched = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, touched);
+	touch(touched, page);
+	EXPECT_EQ(P, node_of(touched));
+	close(fd);
 	close(to[0]);
 	close(to[1]);
 	close(from[0]);
 	close(from[1]);
+}
+
+/* Whoever may end swapping reads back what is everybody's. */
+TEST_F_TIMEOUT(policy, swapoff_is_for_everybody, TIMEOUT)
+{
+	char *shared = map_shared(16 * page);
+	unsigned char in[16];
+	int i, left = 16;
+
+	if (access(ZRAM, F_OK))
+		SKIP(return, "needs swap and zram");
+	ASSERT_NE(NULL, shared);
+	ASSERT_TRUE(swap_on());
+	touch(shared, 16 * page);
+	for (i = 0; i < 100 && left; i++) {
+		ASSERT_EQ(0, madvise(shared, 16 * page, MADV_PAGEOUT));
+		usleep(100000);
+		ASSERT_EQ(0, mincore(shared, 16 * page, in));
+		left = 0;
+		for (int j = 0; j < 16; j++)
+			left += in[j] & 1;
+	}
+	ASSERT_EQ(0, left);
+	ASSERT_EQ(0, set_policy(MPOL_BIND | SV, nodes(P, -1)));
+	swap_off();
+	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
+	ASSERT_EQ(0, mincore(shared, 16 * page, in));
+	for (i = 0; i < 16; i++)
+		EXPECT_TRUE(in[i] & 1);
+	touch(shared, 16 * page);
+	EXPECT_EQ(0, count_on(shared, 16 * page, P));
 }
 
 /* Start a copy of this program that says by its status what policy it has. */
@@ -1165,14 +1242,6 @@ static bool from_kmem(void)
 	return !dax_write(dev_u, "state", "unplugged") &&
 	       !driver_write("kmem", "unbind", dev_u) &&
 	       !driver_write("kmem", "remove_id", dev_u) && dax_take(dev_u);
-}
-
-static char *map_shared(size_t len)
-{
-	char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
-			  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	return addr == MAP_FAILED ? NULL : addr;
 }
 
 static int node_of_new(char *addr)

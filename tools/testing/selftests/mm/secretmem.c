@@ -26,6 +26,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -207,7 +208,7 @@ static unsigned long pfn_of(char *addr)
 static int memory_only_node(void)
 {
 	for (int nid = 1; nid < 64; nid++) {
-		char path[64], cpus[64] = "";
+		char path[64], key[32], cpus[64] = "";
 		FILE *file;
 
 		snprintf(path, sizeof(path), NODES "node%d/cpulist", nid);
@@ -218,7 +219,8 @@ static int memory_only_node(void)
 			cpus[0] = '\0';
 		fclose(file);
 		snprintf(path, sizeof(path), NODES "node%d/meminfo", nid);
-		if ((cpus[0] == '\n' || !cpus[0]) && node_kb(nid) >= 0)
+		snprintf(key, sizeof(key), "Node %d MemTotal", nid);
+		if ((cpus[0] == '\n' || !cpus[0]) && number_of(path, key) > 0)
 			return nid;
 	}
 
@@ -536,8 +538,8 @@ TEST_F(secretmem, limit)
 			struct secret first, second;
 
 			if (setrlimit(RLIMIT_MEMLOCK, &few) || setgid(NOBODY) ||
-			    setuid(NOBODY) || open_secret(&first, 16) ||
-			    open_secret(&second, 16))
+			    setuid(NOBODY) || prctl(PR_SET_DUMPABLE, 1) ||
+			    open_secret(&first, 16) || open_secret(&second, 16))
 				_exit(1);
 			if (populate_until_bus(&first) != 8)
 				_exit(2);

@@ -26,6 +26,8 @@ MENDED = {
                             "try_remove_memory": "splits mappings that removed memory shares with other",
                             "__remove_memory": "says that this must not fail",
                             "remove_memory": "can fail for want of a page table",
+                            "offline_pages": "fails at once because of secret memory",
+                            "do_migrate_range": "looks for secret memory",
                             "offline_and_remove_memory": "says that this must not fail",
                             "offline_and_remove_memory_ranges": "leaves its work to the function below",
                             "offline_and_remove_memory_ranges_locked": "is called by private nodes, too",
@@ -38,7 +40,8 @@ MENDED = {
     "mm/mempolicy.o": {"mpol_rebind_preferred": "keeps the nodes that the user named",
                        "numa_policy_init": "calls a function by its place behind that one"},
     "arch/x86/mm/pgtable.o": {"pgd_free": "frees the mm-local region, which is always there with page-table isolation"},
-    "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone"},
+    "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone",
+                        "setup_per_cpu_pageset": "allocates the counter of secret memory, too"},
 }
 
 

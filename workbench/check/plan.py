@@ -16,6 +16,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   modules       modules of this kernel, by their paths: the job insmod loads them, in this order
   driver-again  "OPTION FILE INIT": a driver that is in the kernel as a module, FILE's last part in the folder of the jobs;
                 append has to keep the kernel from starting its own: initcall_blacklist=INIT
+  root          of the guest, one that has more: guest/root.py, MORE
   installed     true: a job wants the kselftests in the guest, though none is named
   timeout       seconds for an idle machine without debug options; 120
   full          true: in check-full only
@@ -50,7 +51,7 @@ from lib.errors import CommandError
 
 VARIABLE = ("append", "witness", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
 KEYS = {
-    "suite": {"name", "configs", "machine", "installed", "modules", "driver-again", *VARIABLE},
+    "suite": {"name", "configs", "machine", "root", "installed", "modules", "driver-again", *VARIABLE},
     "program": {"name", "run", "reads", "needs", "full"},
     "kunit_py": {"name", "args", "tree", "needs", "full"},
 }

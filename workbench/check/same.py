@@ -7,7 +7,7 @@ What passes or fails for other reasons than the kernel, such as the speed of an 
 
 import dataclasses
 
-from check import boots, expected, reads
+from check import boots, expected, ktap, reads
 from check.suite import Suite
 from guest import qemu
 from kernel.build import Kernel, base_tree
@@ -35,19 +35,21 @@ def boot_of(suite, side, kernel):
 
 
 def ended(test, outcome):
-    """Name -> how it ended, of the cases of a test."""
-    return {name: case.status for name, case in expected.numbered(boots.kselftest_cases(test, outcome))}
+    """Name -> how it ended, of the cases of a test: the runner's verdict, and those that it printed itself."""
+    name = test.partition(":")[2]
+    runner = ktap.cases(outcome.text(f"kselftest-{name}.ktap").splitlines(), "runner")
+    inside = [case for stream in ktap.nested(outcome.text(f"kselftest/{name}")) for case in stream.cases(name)]
+    return {known: case.status for known, case in expected.numbered([*runner, *inside])}
 
 
 def compared(test, outcomes):
     """The case of a test: what ended in another way somewhere, as words."""
-    found = {side: ended(test.partition(":")[2], outcome) for side, outcome in outcomes.items()}
+    found = {side: ended(test, outcome) for side, outcome in outcomes.items()}
     wrong = [f"{name}: {', '.join(f'{side} {cases.get(name, chr(45))}' for side, cases in found.items())}"
              for name in dict.fromkeys(name for cases in found.values() for name in cases)
              if len({cases.get(name) for cases in found.values()}) > 1]
-    if not wrong and "no results were left" in {case.detail for outcome in outcomes.values()
-                                               for case in boots.kselftest_cases(test.partition(":")[2], outcome)}:
-        wrong = ["it left no results anywhere"]
+    if not any("passed" in cases.values() or "skipped" in cases.values() or len(cases) > 1 for cases in found.values()):
+        wrong = wrong or ["it did nothing anywhere"]
     return Case(test, "failed" if wrong else "passed", "; ".join(wrong)[:1000])
 
 
@@ -57,7 +59,7 @@ def cases(suite):
     found = [Case(f"boot of {side}", "failed" if outcome.problems else "passed", "; ".join(outcome.problems))
              for side, outcome in outcomes.items()]
     tests = [compared(test, outcomes) for test in suite.table["kselftest"]]
-    passed = [name for test in suite.table["kselftest"] for name, status in ended(test.partition(":")[2], outcomes["base"]).items()
+    passed = [name for test in suite.table["kselftest"] for name, status in ended(test, outcomes["base"]).items()
               if status == "passed"]
     return [*found, *tests, Case("most of them can be run on the base", "passed" if len(passed) >= len(tests) else "failed",
                                  f"{len(passed)} cases passed")]

@@ -4,7 +4,7 @@
 import unittest
 from unittest import mock
 
-from check import boots, same
+from check import expected, same
 from check.suite import Suite
 from lib.cases import Case
 
@@ -13,8 +13,12 @@ class Compared(unittest.TestCase):
     """A test's case tells where it ended in another way."""
 
     def case(self, **ends):
-        with mock.patch.object(boots, "kselftest_cases", lambda test, outcome: outcome):
-            return same.compared("mm:some.sh", {side: [Case(*words) for words in ends[side]] for side in same.SIDES})
+        def found(test, outcome):
+            del test
+            return {name: case.status for name, case in expected.numbered([Case(*words) for words in outcome])}
+
+        with mock.patch.object(same, "ended", found):
+            return same.compared("mm:some.sh", ends)
 
     def test_what_is_the_same_passes_however_it_ends(self):
         alike = [("a", "passed"), ("b", "failed", "x"), ("c", "skipped", "y")]
@@ -33,7 +37,7 @@ class Compared(unittest.TestCase):
         self.assertEqual(found.detail, "a (2): base passed, ours passed, private skipped")
 
     def test_no_results_are_not_the_same(self):
-        none = [("kselftest some.sh", "failed", "no results were left")]
+        none = [("runner", "failed", "no results")]
         self.assertEqual(self.case(base=none, ours=none, private=none).status, "failed")
 
     def test_jobs_that_plug_come_before_the_tests_of_the_third_boot(self):

@@ -184,19 +184,22 @@ static int has_his_own(const char *cgroup, int mine, int other)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
 		addr = map(LEN);
-		if (bind_range(addr, LEN, modes[i] | SV, nodes(other, -1), 0) != EPERM)
+		if (bind_range(addr, LEN, modes[i] | SV, nodes(other, -1), 0) != EPERM ||
+		    bind_range(addr, LEN, modes[i] | SV, nodes(P, Q), 0)) {
+			ksft_print_msg("%s: mode %d cannot be had, or can\n", cgroup, modes[i]);
 			bad++;
-		if (bind_range(addr, LEN, modes[i] | SV, nodes(P, Q), 0))
-			bad++;
+		}
 		touch(addr, LEN);
 		if (!pages_are(addr, mine == P ? PAGES : 0, mine == Q ? PAGES : 0)) {
 			ksft_print_msg("%s: mode %d\n", cgroup, modes[i]);
 			bad++;
 		}
-		/* Nor by moving what is there */
+		/* Nor by moving what is there: his cpuset leaves the other out. */
 		if (!syscall(SYS_move_pages, 0, 1UL, &addr, &other, &status, MPOL_MF_MOVE) ||
-		    errno != EPERM)
+		    errno != EACCES) {
+			ksft_print_msg("%s: move_pages: %s\n", cgroup, strerror(errno));
 			bad++;
+		}
 		munmap(addr, LEN);
 	}
 	return bad;

@@ -46,8 +46,9 @@
 #define SLOTS		12
 #define HUGE		(2UL << 20)
 #define MOST		(6UL << 20)
-/* How often all stand still, beside the end */
+/* How often all stand still, beside the end, and what has to happen in between */
 #define CHECKS		4
+#define EVENTS		12
 
 #ifndef MADV_COLLAPSE
 #define MADV_COLLAPSE	25
@@ -721,10 +722,10 @@ static long in_numa_maps(pid_t pid, int node)
 	return sum;
 }
 
-static bool all_halted(void)
+static bool all_are(bool halted)
 {
 	for (int i = 0; i < WORKERS; i++)
-		if (!shared->halted[i])
+		if (shared->halted[i] != halted && !*shared->wrong[i])
 			return false;
 	return true;
 }
@@ -859,7 +860,7 @@ static void stand_still(bool still)
 {
 	shared->halt = still;
 	/* One may wait for the whole of a swap device. */
-	for (int i = 0; still && i < 12000 && !all_halted(); i++)
+	for (int i = 0; i < 12000 && !all_are(still); i++)
 		usleep(50000);
 }
 
@@ -867,7 +868,7 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 {
 	long seconds = number_of_env("PRIVATE_DAY_SECONDS", 20), wrong = 0, rounds = 0, had = 0;
 	unsigned long start = number_of_env("PRIVATE_DAY_SEED", getpid());
-	int checks = 0, status;
+	int checks = 0, happened = 0, status;
 	time_t morning;
 
 	ksft_print_msg("PRIVATE_DAY_SEED=%lu PRIVATE_DAY_SECONDS=%ld\n", start, seconds);
@@ -881,13 +882,15 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 	seed(start, 0);
 	morning = time(NULL);
 	while (checks <= CHECKS) {
-		if (time(NULL) - morning < seconds * (checks + 1) / (CHECKS + 1)) {
+		if (happened < EVENTS ||
+		    time(NULL) - morning < seconds * (checks + 1) / (CHECKS + 1)) {
+			happened++;
 			events[roll(ARRAY_SIZE(events))]();
 			usleep(20000 * (1 + roll(10)));
 			continue;
 		}
 		stand_still(true);
-		EXPECT_TRUE(all_halted()) {
+		EXPECT_TRUE(all_are(true)) {
 			TH_LOG("seed %lu: a worker does not stand still", start);
 		}
 		plug(0, true);
@@ -896,6 +899,7 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 		wrong += look(self->pids, Q, MAY_Q);
 		stand_still(false);
 		checks++;
+		happened = 0;
 	}
 	shared->over = 1;
 	for (int i = 0; i < WORKERS; i++) {

@@ -126,7 +126,7 @@ class Inputs:
         """A boot: its table, the image, root and archive that are booted, the jobs, the machine, and who judges it."""
         self.add("table", table)
         self.file(boot.kernel)
-        self.file(paths.BUILD / "rootfs" / "root.cpio.zst")
+        self.file(paths.BUILD / "rootfs" / f"root{boot.root and '-'}{boot.root}.cpio.zst")
         if boot.kselftests:
             self.file(paths.BUILD / "rootfs" / "kselftest.cpio")
         seen = qemu.witnesses(boot)

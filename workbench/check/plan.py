@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What there is to run, and what of it is asked for.
 
-Each topic's suites.toml (and guest/suites.toml, for the guest itself) has tables of three kinds.
+Each topic's suites.toml (and guest/suites.toml, for the guest itself) has tables of four kinds.
 
 [[suite]]       what is booted, once under each config
   name          with the config it names one boot: NAME:CONFIG
@@ -16,6 +16,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   modules       modules of this kernel, by their paths: the job insmod loads them, in this order
   driver-again  "OPTION FILE INIT": a driver that is in the kernel as a module, FILE's last part in the folder of the jobs;
                 append has to keep the kernel from starting its own: initcall_blacklist=INIT
+  root          of the guest, one that has more: guest/root.py, MORE
   installed     true: a job wants the kselftests in the guest, though none is named
   timeout       seconds for an idle machine without debug options; 120
   full          true: in check-full only
@@ -28,6 +29,10 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   reads         what it reads below the kernel tree
   needs         groups of host/packages
   full
+
+[[same]]        tests that have to end alike on the base, on the series, and on the series when more jobs have run
+  name, config, machine, append, prepare, kselftest, timeout, full    as of a suite; one config
+  plug          the jobs that make the difference of the third boot
 
 [[kunit_py]]    KUnit the usual way: kunit.py builds a kernel of its own and boots it
   name
@@ -42,7 +47,7 @@ import difflib
 import tomllib
 
 from bench import run as bench
-from check import builds, host, kunit_py, lint, mutants, objects, programs, promised, reads, static
+from check import builds, host, kunit_py, lint, mutants, objects, programs, promised, reads, same, static
 from check.suite import Suite
 from kernel import prefixes
 from lib import paths
@@ -50,8 +55,9 @@ from lib.errors import CommandError
 
 VARIABLE = ("append", "witness", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
 KEYS = {
-    "suite": {"name", "configs", "machine", "installed", "modules", "driver-again", *VARIABLE},
+    "suite": {"name", "configs", "machine", "root", "installed", "modules", "driver-again", *VARIABLE},
     "program": {"name", "run", "reads", "needs", "full"},
+    "same": {"name", "config", "machine", "append", "prepare", "kselftest", "timeout", "full", "plug"},
     "kunit_py": {"name", "args", "tree", "needs", "full"},
 }
 
@@ -126,6 +132,7 @@ def everything():
     known = {suite.label: suite for suite in (*own, *booted)}
     found = [*host_checks(), *own,
              *(kunit_py.suite(topic, entry) for topic, entry in tables("kunit_py")),
+             *(same.suite_of(topic, entry) for topic, entry in tables("same")),
              Suite("mutants-fit", "workbench", lambda: mutants.sound(known), reads=reads.fit,
                    promised=lambda: [f"{topic}:" for topic in mutants.topics()]),
              *mutants.suites(known),

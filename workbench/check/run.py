@@ -35,7 +35,8 @@ def prepare(suites):
             raise SystemExit(status)    # it has said why
     source.pin()
     if any("guest" in suite.needs for suite in suites):
-        qemu.prepare(kselftests=any("check" in suite.needs for suite in suites))
+        qemu.prepare(kselftests=any("check" in suite.needs for suite in suites),
+                     more=sorted({suite.table["root"] for suite in suites if "root" in suite.table}))
 
 
 class Runner:

@@ -78,6 +78,7 @@ class Boot:
     witness: tuple = ()                             # what has to be seen beside that; None: nothing at all
     share: object = None                            # a folder that the guest has a copy of, as /share
     output: object = None                           # a descriptor for what the job `command` prints
+    root: str = ""                                  # one that has more, of root.MORE
     debugger: object = None                         # path of a socket: wait there for a debugger
 
 
@@ -85,9 +86,9 @@ class Unsupported(Exception):
     """This machine cannot be had here, and why."""
 
 
-def prepare(kselftests=False):
-    """The guest's root, and the kselftests when they are wanted; made if they are not there."""
-    root.prepare(kselftests)
+def prepare(kselftests=False, more=()):
+    """The guest's root, the kselftests when they are wanted, and roots that have more; made if they are not there."""
+    root.prepare(kselftests, more)
 
 
 def witnesses(boot):
@@ -146,7 +147,7 @@ def job_archive(boot, out):
 
 def initrd(boot, folder):
     """Write the guest's initramfs and return its path."""
-    parts = [root.ROOT] + [root.KSELFTEST] * boot.kselftests
+    parts = [root.archive(boot.root)] + [root.KSELFTEST] * boot.kselftests
     target = folder / "initrd"
     with open(target, "wb") as out:
         for part in parts:

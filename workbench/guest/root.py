@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """The guest's files in build/rootfs: wb root makes Debian's, wb root kselftest also the kernel's installed tests.
 
-Each is made again when what it is made from has changed, beside the old one, which it then replaces. Which versions of
-Debian's packages are in the root stands in root.packages beside it.
+A suite with `root = "NAME"` is booted with a root of its own, root-NAME, which has more programs (MORE). Each is made again
+when what it is made from has changed, beside the old one, which it then replaces. Which versions of Debian's packages are in
+a root stands in its .packages beside it.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -32,9 +34,12 @@ KSELFTEST = OUT / "kselftest.cpio"
 SUITE = "trixie"
 PACKAGES = ("bash", "busybox", "coreutils", "cxl", "daxctl", "ndctl", "numactl", "grep", "sed", "util-linux", "mount",
             "kmod", "procps", "libnuma1", "libcap2", "gawk")
-# The extract variant runs no dpkg, so what is not needed is left out here.
+# What a root of its own has beside these, by its name, so that the others stay small.
+MORE = {"tools": ("hwloc-nox", "stress-ng", "prometheus-node-exporter", "python3")}
+# The extract variant runs no dpkg, so what is not needed is left out here. stress-ng links against GL's libraries, which load
+# the last three when they find something to draw on.
 UNWANTED = re.compile(r"dev/|usr/share/(doc|man|locale|i18n|zoneinfo|perl[^/]*)/"
-                      r"|usr/lib/x86_64-linux-gnu/(gconv|perl[^/]*)/|var/cache/|var/lib/apt/")
+                      r"|usr/lib/x86_64-linux-gnu/((gconv|perl[^/]*)/|lib(LLVM|gallium|z3)[-.])|var/cache/|var/lib/apt/")
 # What maintainer scripts would have linked.
 LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "gawk"}
 FOLDERS = ("job", "proc", "sys", "dev")
@@ -43,6 +48,9 @@ SOURCES = ("tools/testing/selftests", "include/uapi", "tools/include")
 # Of the x86 collection one test is wanted, for 64 bits; that one is usually built for both only.
 TARGETS = ("TARGETS=mm private_node private_policy cgroup x86", "FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=",
            "TARGETS_C_64BIT_ONLY=ldt_gdt", "TARGETS_C_32BIT_NEEDED=")
+
+# Tests that the kernel's own Makefile does not install.
+FORGOTTEN = ("cgroup:test_cpuset_v1_base.sh",)
 
 # How apt says that the fault is not ours.
 AWAY = re.compile(r"Failed to fetch|Could not (resolve|connect)|Temporary failure|Connection (failed|timed out|refused)"
@@ -65,15 +73,25 @@ def digest(*parts):
     return hashlib.sha256(json.dumps(parts, default=str).encode()).hexdigest()
 
 
-def root_key():
-    """What the root depends on: the suite, the packages, and what is done with them."""
-    return digest(SUITE, PACKAGES, UNWANTED.pattern, sorted(LINKS.items()), FOLDERS, recipe(fetch, make_root, pack_tar))
+def archive(more=""):
+    """The file of a root: the one of most boots, or one that has more."""
+    return OUT / f"root-{more}.cpio.zst" if more else ROOT
+
+
+def packages_of(more=""):
+    """What is asked for in a root; its dependencies come with it."""
+    return (*PACKAGES, *(MORE[more] if more else ()))
+
+
+def root_key(more=""):
+    """What a root depends on: the suite, the packages, and what is done with them."""
+    return digest(SUITE, packages_of(more), UNWANTED.pattern, sorted(LINKS.items()), FOLDERS, recipe(fetch, make_root, pack_tar))
 
 
 def kselftest_key(git):
     """What the installed kselftests depend on."""
     trees = [git.text("rev-parse", f"HEAD:{name}") for name in SOURCES]
-    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), TARGETS, recipe(make_kselftest))
+    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), TARGETS, FORGOTTEN, recipe(make_kselftest))
 
 
 def current(target, key):
@@ -96,13 +114,13 @@ def replaced(target, key):
     console.say(f"{target.name}: {target.stat().st_size / (1 << 20):.1f} MiB")
 
 
-def fetch(folder):
+def fetch(folder, packages):
     """Debian's packages, unpacked as one tar archive, and the names of what came. Without root there may be no user
     namespaces; to unpack packages none is needed."""
     mirror = process.out([paths.WORKBENCH / "host" / "apt-private", "mirror"]).strip()
     names = folder / "names"
     mode = "root" if os.geteuid() == 0 else "chrootless"
-    run("rootfs.log", "mmdebstrap", f"--mode={mode}", "--variant=extract", f"--include={','.join(PACKAGES)}",
+    run("rootfs.log", "mmdebstrap", f"--mode={mode}", "--variant=extract", f"--include={','.join(packages)}",
         f"--extract-hook=ls \"$1\"/var/cache/apt/archives >{shlex.quote(str(names))}", "--skip=cleanup/apt/cache",
         SUITE, folder / "root.tar", f"deb {mirror} {SUITE} main")
     return folder / "root.tar", [name for name in names.read_text().split() if name.endswith(".deb")]
@@ -140,11 +158,11 @@ def pack_tar(packed, out):
     writer.end()
 
 
-def make_root(new):
+def make_root(new, wanted):
     """Debian's part of the guest's root, compressed; returns the packages that are in it."""
-    archive, packages = fetch(new.parent)
+    packed, packages = fetch(new.parent, wanted)
     with open(new.with_suffix(""), "wb") as out:
-        pack_tar(archive, out)
+        pack_tar(packed, out)
     run("rootfs-zstd.log", "zstd", "-q", "-T0", "-10", "-f", new.with_suffix(""), "-o", new)
     return packages
 
@@ -155,29 +173,35 @@ def make_kselftest(tree, new):
     run("kselftest-headers.log", "make", "-s", "-C", tree, f"O={objects}", "ARCH=x86_64", "headers")
     run("kselftest.log", "make", "-s", "-C", tree / "tools/testing/selftests", f"-j{os.cpu_count()}", f"O={objects}",
         "ARCH=x86_64", *TARGETS, f"INSTALL_PATH={new.parent}/kselftest", "install")
+    with open(new.parent / "kselftest" / "kselftest-list.txt", "a", encoding="utf-8") as known:
+        for test in FORGOTTEN:
+            name = test.replace(":", "/")
+            shutil.copy2(tree / "tools/testing/selftests" / name, new.parent / "kselftest" / name)
+            print(test, file=known)
     with open(new, "wb") as out:
         writer = cpio.Writer(out)
         writer.tree(new.parent / "kselftest", "kselftest")
         writer.end()
 
 
-def prepare_root():
+def prepare_root(more=""):
     """Debian's part, if what is there is not what is asked for. Without a mirror, what is there has to do."""
-    key = root_key()
-    if current(ROOT, key):
+    key, target = root_key(more), archive(more)
+    if current(target, key):
         return
-    console.say(f"guest root: Debian {SUITE} with {', '.join(PACKAGES)}")
+    console.say(f"guest root: Debian {SUITE} with {', '.join(packages_of(more))}")
     try:
-        with replaced(ROOT, key) as new:
-            packages = make_root(new)
-        files.write(OUT / "root.packages", "".join(f"{name}\n" for name in sorted(packages)))
+        with replaced(target, key) as new:
+            packages = make_root(new, packages_of(more))
+        name = target.name.removesuffix(".cpio.zst")
+        files.write(OUT / f"{name}.packages", "".join(f"{package}\n" for package in sorted(packages)))
     except (RuntimeError, CommandError) as error:
-        without_mirror(error)
+        without_mirror(error, target)
 
 
-def without_mirror(error):
+def without_mirror(error, target):
     """Go on with the old root if there is one and the mirror is away; else that is the end."""
-    if not (ROOT.exists() and AWAY.search(str(error))):
+    if not (target.exists() and AWAY.search(str(error))):
         raise CommandError(f"making the guest's root: {error}") from None
     console.say(f"guest root: the mirror is away ({error}); going on with the one there is, made of an older recipe")
 
@@ -195,10 +219,11 @@ def prepare_kselftest():
         raise CommandError(f"building the kselftests: {error}") from None
 
 
-def prepare(kselftests=False):
-    """Make what is missing or old; one command at a time."""
+def prepare(kselftests=False, more=()):
+    """Make what is missing or old, and roots that have more; one command at a time."""
     with lock.held(paths.BUILD / "rootfs.lock", "makes the guest's files"):
-        prepare_root()
+        for name in ("", *more):
+            prepare_root(name)
         if kselftests:
             prepare_kselftest()
 

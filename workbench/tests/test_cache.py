@@ -142,14 +142,14 @@ class Booted(State):
 
     def test_how_it_is_booted_counts(self):
         keys = {self.boot_key(), self.boot_key(append="x"), self.boot_key(machine="small"), self.boot_key(jobs=()), self.boot_key(files={"suites": "x"}),
-                self.boot_key(table={"timeout": 9})}
+                self.boot_key(table={"timeout": 9}), self.boot_key(root="tools")}
         with mock.patch.dict(os.environ, {"ACCEL": "kvm"}):
             keys.add(self.boot_key())
         with mock.patch.object(cache, "version", return_value="11.0"):
             keys.add(self.boot_key())
         with mock.patch.object(cache.machines, "get", return_value=cache.machines.Machine("another")):
             keys.add(self.boot_key())
-        self.assertEqual(len(keys), 9)
+        self.assertEqual(len(keys), 10)
 
     def test_what_is_not_booted_does_not(self):
         first = self.boot_key()

@@ -522,8 +522,9 @@ class Root(Folder):
         self.made = 0
 
     def making(self, error=None):
-        def make(new):
+        def make(new, wanted):
             self.made += 1
+            self.wanted = wanted
             new.write_text(f"root {self.made}")
             if error:
                 raise error
@@ -546,6 +547,19 @@ class Root(Folder):
             with self.other_recipe():
                 root.prepare()
             self.assertEqual(self.made, 2)
+
+    def test_one_that_has_more_is_another_one(self):
+        with self.making(), mock.patch.object(root, "recipe", return_value=""):
+            root.prepare(more=["tools"])
+            self.assertEqual(self.made, 2)
+            self.assertEqual(self.wanted, (*root.PACKAGES, *root.MORE["tools"]))
+            self.assertEqual(root.ROOT.read_text(), "root 1")
+            self.assertEqual((root.OUT / "root-tools.cpio.zst").read_text(), "root 2")
+            self.assertTrue((root.OUT / "root-tools.packages").exists())
+            root.prepare(more=["tools"])
+            with mock.patch.object(root, "MORE", {"tools": ("other",)}):
+                root.prepare(more=["tools"])
+            self.assertEqual(self.made, 3)
 
     def test_an_interrupt_or_a_failure_leaves_the_old_one(self):
         with mock.patch.object(root, "recipe", return_value=""):

@@ -46,6 +46,7 @@
 #define OURS		"dax_private"
 #define CGROUP2		"/tmp/private_cpuset"
 #define CGROUP1		"/tmp/private_cpuset.v1"
+#define MEMORY1		"/tmp/private_cpuset.memory"
 #define BASE		"private_cpuset"
 #define NOBODY		65534
 #define TEXT		65536
@@ -139,8 +140,10 @@ static struct {
 	int nid;
 	/* Two ordinary nodes; the second is -1 where there is one alone. */
 	int a, b;
+	/* One with a higher number than the private node, or -1 */
+	int above;
 	unsigned long long start;
-} machine = { .nid = -1, .a = -1, .b = -1 };
+} machine = { .nid = -1, .a = -1, .b = -1, .above = -1 };
 static pid_t main_pid;
 
 static int dax_write(const char *attr, const char *text)
@@ -262,6 +265,13 @@ static void find_ordinary(void)
 		else if (machine.b < 0)
 			machine.b = nid;
 	}
+}
+
+static void find_above(void)
+{
+	for (int nid = machine.nid + 1; nid < MAX_NODES; nid++)
+		if (machine.above < 0 && node_in("has_memory", nid))
+			machine.above = nid;
 }
 
 /* ---- Cgroups ---- */
@@ -504,6 +514,78 @@ FIXTURE_TEARDOWN(cpuset)
 	umount2(CGROUP2, MNT_DETACH);
 	rmdir(CGROUP2);
 	unplug();
+}
+
+/* ---- Memory cgroups of version 1 ---- */
+
+#define PAGES	64
+
+static char *private_pages(void);
+static bool has_private_policy(void);
+
+/* Pages of the node in a line of numa_stat; -1 if it does not have the node */
+static long numa_stat_pages(const char *path, const char *key)
+{
+	char text[TEXT], column[16], *line, *found;
+
+	snprintf(column, sizeof(column), " N%d=", machine.nid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		if (strncmp(line, key, strlen(key)) || line[strlen(key)] != '=')
+			continue;
+		found = strstr(line, column);
+		return found ? atol(found + strlen(column)) : -1;
+	}
+	return -1;
+}
+
+/* Pages are put on lists of the cgroup in batches: all but one are there. */
+static int charged_in_version_1(void *arg)
+{
+	static const char * const keys[] = { "anon", "hierarchical_anon" };
+	long pages;
+
+	(void)arg;
+	if (!private_pages())
+		return FAILED;
+	for (int i = 0; i < 2; i++) {
+		pages = numa_stat_pages(MEMORY1 "/c/memory.numa_stat", keys[i]);
+		if (pages < PAGES / 2 || pages > PAGES)
+			return 1 + i;
+	}
+	/* Of the root there is what is in cgroups below it, too. */
+	return numa_stat_pages(MEMORY1 "/memory.numa_stat", keys[1]) < PAGES / 2 ? 3 : 0;
+}
+
+/*
+ * The controller moves there only as long as no cgroup of version 2 has had it, so
+ * this comes before all cases with memory in version 2.
+ */
+TEST_F_TIMEOUT(cpuset, shown_in_numa_stat_of_version_1, TIMEOUT)
+{
+	if (!has_private_policy())
+		SKIP(return, "needs MPOL_F_PRIVATE");
+	mkdir(MEMORY1, 0700);
+	if (mount("none", MEMORY1, "cgroup", 0, "memory")) {
+		rmdir(MEMORY1);
+		SKIP(return, "the memory controller cannot be had in version 1");
+	}
+	ASSERT_EQ(0, mkdir(MEMORY1 "/c", 0755));
+	EXPECT_EQ(0, in_task(MEMORY1 "/c/tasks", charged_in_version_1, NULL));
+	/* And back, when what was in it has gone */
+	for (int i = 0; i < 100 && rmdir(MEMORY1 "/c"); i++)
+		usleep(100000);
+	EXPECT_EQ(0, umount(MEMORY1));
+	for (int i = 0; i < 300; i++) {
+		if (!write_file(CGROUP2 "/cgroup.subtree_control", "+memory"))
+			break;
+		if (!mount("none", MEMORY1, "cgroup", 0, "memory"))
+			umount(MEMORY1);
+		usleep(100000);
+	}
+	rmdir(MEMORY1);
+	EXPECT_EQ(0, write_file(CGROUP2 "/cgroup.subtree_control", "+memory"));
 }
 
 /* ---- To whom a node is offered and granted ---- */
@@ -859,6 +941,37 @@ TEST_F_TIMEOUT(cpuset, rebind_by_ordinary_nodes, TIMEOUT)
 	}
 }
 
+/*
+ * The same when the private node comes before an ordinary one: it has no position
+ * in the mask that a policy was made with, either.
+ */
+TEST_F_TIMEOUT(cpuset, rebind_past_a_private_node, TIMEOUT)
+{
+	static const int modes[] = { MPOL_BIND, MPOL_INTERLEAVE, MPOL_WEIGHTED_INTERLEAVE };
+	char with_private[48], others[32];
+	struct rebinding r = { .before = with_private, .after = others };
+	const char *procs;
+
+	if (machine.b < 0 || machine.above < 0)
+		SKIP(return, "needs two ordinary nodes, and one above the private one");
+	if (machine.above > 7)
+		SKIP(return, "needs nodes 0 to 7");
+	/* The second of two, and not the third of three */
+	snprintf(with_private, sizeof(with_private), "%d,%d,%d", machine.a, machine.nid,
+		 machine.above);
+	snprintf(others, sizeof(others), "%d,%d", machine.a, machine.b);
+	r.nodes = 1UL << machine.above;
+	ASSERT_TRUE(cg_make("c"));
+	procs = strdup(cg_path("c", "cgroup.procs"));
+	r.mems = strdup(cg_path("c", "cpuset.mems"));
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
+		r.mode = modes[i];
+		EXPECT_EQ(1 << machine.b, in_task(procs, rebound, &r)) {
+			TH_LOG("mode %d", r.mode);
+		}
+	}
+}
+
 /* The nodes that a task's interleaving comes to in turn; 0 on failure. */
 static int turns(void *arg)
 {
@@ -989,6 +1102,109 @@ TEST_F_TIMEOUT(cpuset, balancing_counts_ordinary_nodes, TIMEOUT)
 	limit = 2 * limit + 1;
 	EXPECT_EQ(0, in_task(cg_path("one", "cgroup.procs"), first_scan, &limit));
 	write_file(BALANCING, before);
+}
+
+/* ---- Whom the OOM killer takes ---- */
+
+#define CONSOLE_LEVEL	"/proc/sys/kernel/printk"
+
+static long node_figure(int nid, const char *key)
+{
+	char path[64], text[TEXT], *found;
+
+	snprintf(path, sizeof(path), NODES "/node%d/meminfo", nid);
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
+	found = strstr(text, key);
+	return found ? atol(found + strlen(key)) : -1;
+}
+
+/* All memory that there is, and some */
+static int takes_all(void *arg)
+{
+	size_t size = *(size_t *)arg;
+	char *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (map == MAP_FAILED)
+		return FAILED;
+	madvise(map, size, MADV_NOHUGEPAGE);
+	for (size_t i = 0; i < size; i += getpagesize())
+		map[i] = 1;
+	return 1;
+}
+
+/* Waits in a cgroup with so many thousandths of its memory to his account. */
+static pid_t waits_with(const char *procs, long score)
+{
+	char text[24];
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	snprintf(text, sizeof(text), "%ld", score);
+	if (!enter(procs) || write_file("/proc/self/oom_score_adj", text))
+		_exit(FAILED);
+	for (;;)
+		pause();
+}
+
+/*
+ * How much oom_score_adj weighs depends on the memory that a task could have had.
+ * That is so chosen here that who took all is killed, and were the other one if
+ * private memory counted.
+ */
+TEST_F_TIMEOUT(cpuset, oom_counts_ordinary_memory, TIMEOUT)
+{
+	long total, left, private, score;
+	int code, level;
+	char before[64];
+	pid_t taker, other;
+	const char *procs;
+	size_t size;
+
+	if (machine.b < 0)
+		SKIP(return, "needs two ordinary nodes");
+	total = node_figure(machine.b, "MemTotal:");
+	left = node_figure(machine.b, "MemFree:");
+	private = node_figure(machine.nid, "PrivateTotal:");
+	ASSERT_LT(0, private);
+	/* Between what it is without and with private memory, nearer to the first */
+	score = left * 1000 / (total + private / 3);
+	if (score > 1000 || left * 3 < total)
+		SKIP(return, "needs more free memory on the second node");
+	ASSERT_TRUE(cg_make("c"));
+	procs = strdup(cg_path("c", "cgroup.procs"));
+	ASSERT_EQ(0, set_mems("c", "%d,%d", machine.b, machine.nid));
+	other = waits_with(procs, score);
+	ASSERT_LT(0, other);
+
+	/*
+	 * It is what is wanted, and no fault of the kernel's that whoever reads
+	 * the console has to hear of: a warning ends the machine anyway.
+	 */
+	ASSERT_LT(0, read_file(CONSOLE_LEVEL, before, sizeof(before)));
+	level = atoi(before);
+	snprintf(before, sizeof(before), "%d", level);
+	ASSERT_EQ(0, write_file(CONSOLE_LEVEL, "3"));
+	size = (size_t)(total + (64 << 10)) << 10;
+	taker = fork();
+	if (!taker) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(enter(procs) ? takes_all(&size) : FAILED);
+	}
+	EXPECT_EQ(taker, waitpid(taker, &code, 0));
+	write_file(CONSOLE_LEVEL, before);
+	EXPECT_TRUE(WIFSIGNALED(code) && WTERMSIG(code) == SIGKILL) {
+		TH_LOG("status %#x", code);
+	}
+	EXPECT_EQ(0, waitpid(other, &code, WNOHANG)) {
+		TH_LOG("the other was killed: %ld kB of %ld free, %ld private, score %ld",
+		       left, total, private, score);
+	}
+	kill(other, SIGKILL);
+	waitpid(other, &code, 0);
 }
 
 /* ---- The legacy hierarchy ---- */
@@ -1165,8 +1381,6 @@ TEST_F_TIMEOUT(cpuset, shown_in_kcore, TIMEOUT)
 }
 
 /* ---- With pages of a process on the node ---- */
-
-#define PAGES	64
 
 /* How many pages of some memory are on a node, as numa_maps has it. */
 static long pages_on(const char *map, int nid)
@@ -1380,6 +1594,7 @@ int main(int argc, char **argv)
 	if (!look && !geteuid() && !access(DAX "/drivers/" OURS, F_OK)) {
 		find_ordinary();
 		find_dax();
+		find_above();
 		atexit(give_back);
 		if (*machine.dax && !take_dax())
 			*machine.dax = '\0';

@@ -428,10 +428,9 @@ void nodes_find(void)
 
 /* ---- Swap ---- */
 
-/* A device for swap, in compressed memory */
-bool swap_on(void)
+/* A header for swap on all of a device of @size bytes, and use it */
+bool swap_on_device(const char *path, unsigned long size)
 {
-	const unsigned long size = 64UL << 20;
 	char *header = calloc(1, page);
 	bool written;
 	int fd;
@@ -440,15 +439,21 @@ bool swap_on(void)
 	((unsigned int *)header)[256] = 1;
 	((unsigned int *)header)[257] = size / page - 1;
 	memcpy(header + page - 10, "SWAPSPACE2", 10);
-	write_file(ZRAM_SYS "reset", "1");
-	if (write_file(ZRAM_SYS "disksize", "64M"))
-		return false;
-	fd = open(ZRAM, O_WRONLY);
+	fd = open(path, O_WRONLY);
 	written = fd >= 0 && pwrite(fd, header, page, 0) == (ssize_t)page &&
 		  !fsync(fd);
 	close(fd);
 	free(header);
-	return written && !swapon(ZRAM, 0);
+	return written && !swapon(path, 0);
+}
+
+/* A device for swap, in compressed memory */
+bool swap_on(void)
+{
+	write_file(ZRAM_SYS "reset", "1");
+	if (write_file(ZRAM_SYS "disksize", "64M"))
+		return false;
+	return swap_on_device(ZRAM, 64UL << 20);
 }
 
 void swap_off(void)
@@ -457,11 +462,10 @@ void swap_off(void)
 	write_file(ZRAM_SYS "reset", "1");
 }
 
-/* Is a page in swap, and nowhere else? */
-static bool is_swapped(char *addr)
+/* Has a page been given a place in swap? It may still be in memory, too. */
+bool in_swap(char *addr)
 {
 	unsigned long long entry = 0;
-	unsigned char cached = 1;
 	int fd = open("/proc/self/pagemap", O_RDONLY);
 	off_t at = (unsigned long)addr / page * sizeof(entry);
 	bool swapped;
@@ -469,7 +473,15 @@ static bool is_swapped(char *addr)
 	swapped = pread(fd, &entry, sizeof(entry), at) == sizeof(entry) &&
 		  entry & (1ULL << 62);
 	close(fd);
-	return swapped && !mincore(addr, page, &cached) && !(cached & 1);
+	return swapped;
+}
+
+/* Is a page in swap, and nowhere else? */
+static bool is_swapped(char *addr)
+{
+	unsigned char cached = 1;
+
+	return in_swap(addr) && !mincore(addr, page, &cached) && !(cached & 1);
 }
 
 bool all_swapped(char *start, size_t len)

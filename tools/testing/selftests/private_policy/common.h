@@ -100,8 +100,10 @@ char *fill(int node, size_t *len);
 
 /* ---- Swap ---- */
 
+bool swap_on_device(const char *path, unsigned long size);
 bool swap_on(void);
 void swap_off(void);
+bool in_swap(char *addr);
 bool all_swapped(char *start, size_t len);
 
 /* ---- Children ---- */

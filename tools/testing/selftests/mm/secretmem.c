@@ -314,7 +314,7 @@ static void on_bus(int sig)
 	siglongjmp(bus_jump, 1);
 }
 
-/* How many pages can be populated until there is a SIGBUS. */
+/* How many pages can be populated until there is a SIGBUS. Neither may move past the other. */
 static volatile size_t touched;
 
 static size_t populate_until_bus(struct secret *s)
@@ -325,7 +325,7 @@ static size_t populate_until_bus(struct secret *s)
 	sigaction(SIGBUS, &act, NULL);
 	if (!sigsetjmp(bus_jump, 1))
 		for (; touched < s->nr; touched++)
-			s->mem[touched * psize()] = 1;
+			*(volatile char *)(s->mem + touched * psize()) = 1;
 
 	return touched;
 }

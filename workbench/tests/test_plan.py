@@ -100,9 +100,11 @@ class Prepared(unittest.TestCase):
 
     def test_the_guest_s_files_for_what_boots(self):
         _, guest = self.prepare(Suite("x", "t", config="default", needs=("kernel", "guest")))
-        guest.assert_called_once_with(kselftests=False)
+        guest.assert_called_once_with(kselftests=False, more=[])
         _, guest = self.prepare(Suite("x", "t", needs=("lint",)), Suite("x", "t", config="default", needs=("kernel", "guest", "check")))
-        guest.assert_called_once_with(kselftests=True)
+        guest.assert_called_once_with(kselftests=True, more=[])
+        _, guest = self.prepare(Suite("x", "t", config="default", needs=("guest",), table={"root": "tools"}))
+        guest.assert_called_once_with(kselftests=False, more=["tools"])
 
 
 class Listed(unittest.TestCase):

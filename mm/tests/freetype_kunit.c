@@ -129,21 +129,25 @@ static void kinds_of_freetypes(struct kunit *test)
 /* Each order of each zone has lists for all freetypes, and none twice. */
 static void lists_are_distinct(struct kunit *test)
 {
-	struct zone *zone = page_zone(virt_to_page(test));
 	struct list_head *list;
-	unsigned int order, n = 0;
+	unsigned int order;
+	struct zone *zone;
 	int mt;
 
-	for_each_free_list(list, zone, order)
-		n++;
-	KUNIT_EXPECT_EQ(test, n, NR_PAGE_ORDERS * NR_FREETYPES);
+	for_each_populated_zone(zone) {
+		unsigned int n = 0;
 
-	for (mt = 1; mt < MIGRATE_TYPES; mt++)
-		KUNIT_EXPECT_PTR_EQ(test,
-				    free_area_list(&zone->free_area[0],
-						   freetype_of(mt)),
-				    free_area_list(&zone->free_area[0],
-						   freetype_of(mt - 1)) + 1);
+		for_each_free_list(list, zone, order)
+			n++;
+		KUNIT_EXPECT_EQ(test, n, NR_PAGE_ORDERS * NR_FREETYPES);
+
+		for (mt = 1; mt < MIGRATE_TYPES; mt++)
+			KUNIT_EXPECT_PTR_EQ(test,
+					    free_area_list(&zone->free_area[0],
+							   freetype_of(mt)),
+					    free_area_list(&zone->free_area[0],
+							   freetype_of(mt - 1)) + 1);
+	}
 }
 
 static void free_pages_are_on_their_list(struct kunit *test)

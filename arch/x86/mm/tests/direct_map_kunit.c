@@ -35,6 +35,8 @@
 #include <linux/vmstat.h>
 
 #include <asm/memtype.h>
+#include <asm/sections.h>
+#include <asm/setup.h>
 #include <asm/tlbflush.h>
 
 #include "../mm_internal.h"
@@ -1447,6 +1449,37 @@ static int direct_map_test_init(struct kunit *test)
 	return test->priv ? 0 : -ENOMEM;
 }
 
+/*
+ * The kernel image is mapped twice. What of it belongs to the page allocator must
+ * be in the direct map only, or who takes it out of there has gained nothing.
+ */
+static void image_maps_no_free_memory(struct kunit *test)
+{
+	unsigned long end = roundup(_brk_end, PMD_SIZE);
+	unsigned long addr, pages = 0, aliases = 0;
+	unsigned int level;
+	pte_t entry;
+
+	if (system_state < SYSTEM_RUNNING)
+		kunit_skip(test, "needs a kernel that has freed its init memory");
+
+	for (addr = (unsigned long)_text; addr < end; addr += PAGE_SIZE) {
+		struct page *page = pfn_to_page(PHYS_PFN(__pa_symbol(addr)));
+
+		if (PageReserved(page))
+			continue;
+		pages++;
+		if (!lookup_address_entry(addr, &level, &entry) ||
+		    !pte_present(entry))
+			continue;
+		if (!aliases++)
+			kunit_info(test, "first of them: %pS\n", (void *)addr);
+	}
+
+	KUNIT_EXPECT_GT(test, pages, 0);
+	KUNIT_EXPECT_EQ(test, aliases, 0);
+}
+
 static struct kunit_case direct_map_test_cases[] = {
 	KUNIT_CASE_PARAM(flags_return, way_gen_params),
 	KUNIT_CASE_PARAM(cache_mode_returns, way_gen_params),
@@ -1466,6 +1499,7 @@ static struct kunit_case direct_map_test_cases[] = {
 			      { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE(memory_errors_leave_blocks_out),
 	KUNIT_CASE(bad_blocks_are_refused),
+	KUNIT_CASE(image_maps_no_free_memory),
 	KUNIT_CASE(removed_memory_leaves_no_entries),
 	KUNIT_CASE_SLOW(removed_memory_leaves_no_1g_entry),
 	KUNIT_CASE(rest_of_1g_page_stays),

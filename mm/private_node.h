@@ -84,6 +84,12 @@ struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 				  nodemask_t *nodemask,
 				  unsigned int alloc_flags);
 
+/*
+ * For what __alloc_frozen_pages_noprof() has in line. As it tests for the key, too,
+ * gcc would make a call of it.
+ */
+#define __private_inline	__always_inline
+
 /* The request has the key, and has not been through private_alloc_frozen(). */
 #define private_unconfined(gfp, alloc_flags)				\
 	(unlikely((gfp) & __GFP_PRIVATE) && !((alloc_flags) & ALLOC_CONFINED))
@@ -370,6 +376,7 @@ static inline void private_zonelists_build(pg_data_t *pgdat) {}
 
 /* A macro, as to take the address of the nodemask changes the caller's code. */
 #define private_confine(gfp, nid, nodemask)		(gfp)
+#define __private_inline	inline
 #define private_unconfined(gfp, alloc_flags)		false
 
 static inline struct page *private_alloc_frozen(gfp_t gfp, unsigned int order,

@@ -233,11 +233,32 @@ bool private_nodes_leaving(const nodemask_t *nodes)
 	return false;
 }
 
-/* For the last try of a request for one page, see private_alloc_frozen() */
+/*
+ * How many pages a zone may have that its counter of free pages does not show,
+ * as CPUs have not added them yet.
+ */
+static long private_zone_hidden(const struct zone *zone)
+{
+	long hidden = 0;
+	int cpu;
+
+	for_each_online_cpu(cpu)
+		hidden += per_cpu_ptr(zone->per_cpu_zonestats,
+				      cpu)->stat_threshold;
+	return hidden;
+}
+
+/*
+ * For the last try of a request for one page, see private_alloc_frozen(). It goes
+ * by the counter of free pages, and what it collects from CPUs can be hidden from
+ * that for a second or more. Then the zone is full: to say that it has room would
+ * make the task fault again and again.
+ */
 static bool private_zone_full(struct zone *zone)
 {
+	const long listed = private_zone_listed(zone);
 	const long pages = zone_page_state(zone, NR_FREE_PAGES) +
-			   private_zone_listed(zone);
+			   max(listed - private_zone_hidden(zone), 0L);
 
 	return !__zone_watermark_ok(zone, 0, min_wmark_pages(zone),
 				    ZONE_MOVABLE,

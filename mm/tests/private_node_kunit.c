@@ -3131,7 +3131,8 @@ static void large_requests_leave_lists(struct kunit *test)
 		if (page)
 			list_add(&page->lru, &list);
 	}
-	exhaust(&rest, nid, NULL);
+	/* What watermarks keep is in large blocks. */
+	exhaust_by((GFP_KEY | __GFP_MEMALLOC) & ~__GFP_HARDWALL, &rest, nid, NULL);
 	list_for_each_entry_safe(page, next, &list, lru) {
 		/* No two beside each other */
 		if (page_to_pfn(page) % 4)

@@ -1,9 +1,15 @@
 # shellcheck shell=bash
 # What the guest's jobs share: results, emulated CXL memory as a node, and TAP lines.
 
+# port NAME: the device of one of the host's virtio ports; its number depends on what other virtio devices there are.
+port() {
+	local name
+	name=$(grep -lx "$1" /sys/class/virtio-ports/*/name) && name=${name%/name} && echo "/dev/${name##*/}"
+}
+
 # hand_back FILE...: give files of $RESULTS to the host now; what happens later cannot lose them. Each is given once.
 hand_back() {
-	tar -C "$RESULTS" -cf /dev/vport0p1 "$@" && (cd "$RESULTS" && rm -r -- "$@")
+	tar -C "$RESULTS" -cf "$(port results)" "$@" && (cd "$RESULTS" && rm -r -- "$@")
 }
 
 # wait_for COMMAND...: until it succeeds, for 60 s at most. The drivers of CXL and dax are registered from a work queue and

@@ -225,7 +225,7 @@ def command(boot, image, folder):
 
 
 def port(name, path):
-    """A virtio port whose content goes to a file; the guest's names are /dev/vport0p1 and so on, in this order."""
+    """A virtio port whose content goes to a file; the guest finds it by its name."""
     return ["-chardev", f"file,id={name},path={path}", "-device", f"virtserialport,chardev={name},name={name}"]
 
 

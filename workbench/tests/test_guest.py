@@ -164,7 +164,7 @@ class HandedBack(StubQemu):
         (left / "more").mkdir(parents=True)
         for name, text in (("a.ktap", "A"), ("a b.log", "B"), ("more/c", "C"), ("a.status", "0\n")):
             (left / name).write_text(text)
-        script = (paths.WORKBENCH / "guest" / "lib.sh").read_text().replace("-cf /dev/vport0p1", "-cf -")
+        script = (paths.WORKBENCH / "guest" / "lib.sh").read_text().replace('-cf "$(port results)"', "-cf -")
         subprocess.run(["bash", "-c", f"{script}\ncd $RESULTS; hand_back a.ktap >>{given}; hand_back ./* >>{given}"], check=True,
                        env={**os.environ, "RESULTS": str(left)})
         self.assertEqual(list(left.iterdir()), [])

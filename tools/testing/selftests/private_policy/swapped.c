@@ -266,29 +266,6 @@ TEST_F_TIMEOUT(swapped, neighbours_are_not_brought_along, TIMEOUT)
 	swapoff(path);
 }
 
-/* And when swap goes, on any device that says that it rotates */
-TEST_F_TIMEOUT(swapped, neighbours_when_swap_goes, TIMEOUT)
-{
-	long before;
-
-	if (access(ZRAM, F_OK))
-		SKIP(return, "needs swap and zram");
-	ASSERT_EQ(0, write_file(ZRAM_SYS "queue/rotational", "1"));
-	ASSERT_TRUE(swap_on());
-	ASSERT_TRUE(both_out(&self->his));
-	ASSERT_EQ(0, bind_range(area, LEN, MPOL_BIND | SV, nodes(P, -1), 0));
-	before = number_in("/proc/vmstat", "swap_ra ");
-	ASSERT_EQ(0, swapoff(ZRAM));
-	write_file(ZRAM_SYS "reset", "1");
-	write_file(ZRAM_SYS "queue/rotational", "0");
-	/* Ours were the first, and his were beside them. */
-	EXPECT_LT(before, number_in("/proc/vmstat", "swap_ra "));
-	EXPECT_LT(0, count_on(area, LEN, P));
-	EXPECT_TRUE(intact('m'));
-	EXPECT_EQ(1, ask(&self->his, TOUCH));
-	EXPECT_EQ(0, ask(&self->his, COUNT_ON_P));
-}
-
 int main(int argc, char **argv)
 {
 	int ret;

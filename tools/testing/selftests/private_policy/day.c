@@ -860,8 +860,24 @@ static void stand_still(bool still)
 {
 	shared->halt = still;
 	/* One may wait for the whole of a swap device. */
-	for (int i = 0; i < 12000 && !all_are(still); i++)
+	for (int i = 0; i < 6000 && !all_are(still); i++)
 		usleep(50000);
+}
+
+/* Where is one that does not stand still, and his child? */
+static void where_is(int who, pid_t pid)
+{
+	static const char * const files[] = { "stat", "wchan", "syscall", "stack" };
+	char path[64], text[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+		if (read_file(path, text, sizeof(text)) > 0)
+			ksft_print_msg("worker %d, %s: %s\n", who, files[i], text);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	if (read_file(path, text, sizeof(text)) > 0 && atoi(text) > 0)
+		where_is(who, atoi(text));
 }
 
 TEST_F_TIMEOUT(day, a_day, 7200)
@@ -892,6 +908,9 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 		stand_still(true);
 		EXPECT_TRUE(all_are(true)) {
 			TH_LOG("seed %lu: a worker does not stand still", start);
+			for (int i = 0; i < WORKERS; i++)
+				if (!shared->halted[i])
+					where_is(i, self->pids[i]);
 		}
 		plug(0, true);
 		plug(1, true);

@@ -570,7 +570,7 @@ static void use_up(void)
 	pid_t child = fork();
 
 	if (!child) {
-		long size = node_kb(node, "PrivateTotal:") << 10;
+		long size = private_kb(node, "PrivateTotal:") << 10;
 		char *addr;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -850,7 +850,7 @@ static long number_of_env(const char *name, long otherwise)
 
 static bool all_free(int node)
 {
-	return node_kb(node, "PrivateFree:") == node_kb(node, "PrivateTotal:");
+	return private_kb(node, "PrivateFree:") == private_kb(node, "PrivateTotal:");
 }
 
 FIXTURE(day)

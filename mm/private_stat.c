@@ -7,6 +7,7 @@
  * private. See Documentation/mm/private_nodes.rst.
  */
 #include <linux/atomic.h>
+#include <linux/device.h>
 #include <linux/mmzone.h>
 #include <linux/nodemask.h>
 #include <linux/private_node.h>
@@ -64,25 +65,40 @@ static void private_show_kb(struct seq_file *m, const char *name,
 
 #define K(pages) ((pages) << (PAGE_SHIFT - 10))
 
-int private_node_report_node_meminfo(char *buf, int len, int nid)
+/*
+ * Not in meminfo of the node: programs take what lines there can be from the
+ * first node, and stumble over others.
+ */
+static ssize_t private_meminfo_show(struct device *dev,
+				    struct device_attribute *attr, char *buf)
 {
-	unsigned long managed = 0;
+	unsigned long managed = 0, free = 0;
 	struct zone *zone;
+	int nid = dev->id;
 
-	if (!node_is_private(nid))
-		return 0;
-
-	for (zone = NODE_DATA(nid)->node_zones;
-	     zone < NODE_DATA(nid)->node_zones + MAX_NR_ZONES; zone++)
-		managed += zone_managed_pages(zone);
-	return sysfs_emit_at(buf, len,
-			     "Node %d PrivateTotal:   %8lu kB\n"
-			     "Node %d PrivateFree:    %8lu kB\n",
-			     nid, K(managed),
-			     nid, K(sum_zone_node_page_state(nid, NR_FREE_PAGES)));
+	if (node_is_private(nid)) {
+		for (zone = NODE_DATA(nid)->node_zones;
+		     zone < NODE_DATA(nid)->node_zones + MAX_NR_ZONES; zone++)
+			managed += zone_managed_pages(zone);
+		free = sum_zone_node_page_state(nid, NR_FREE_PAGES);
+	}
+	return sysfs_emit(buf,
+			  "Node %d PrivateTotal:   %8lu kB\n"
+			  "Node %d PrivateFree:    %8lu kB\n",
+			  nid, K(managed), nid, K(free));
 }
+static DEVICE_ATTR_RO(private_meminfo);
 
 #undef K
+
+static struct attribute *private_node_attrs[] = {
+	&dev_attr_private_meminfo.attr,
+	NULL
+};
+
+const struct attribute_group private_node_attr_group = {
+	.attrs = private_node_attrs,
+};
 
 void private_node_report_meminfo(struct seq_file *m)
 {

@@ -19,6 +19,7 @@
 #include <linux/nodemask.h>
 #include <linux/range.h>
 
+struct attribute_group;
 struct module;
 struct private_node;
 struct seq_file;
@@ -359,16 +360,11 @@ unsigned long private_node_reserved_features(int nid);
  */
 void private_node_report_meminfo(struct seq_file *m);
 
-/**
- * private_node_report_node_meminfo - the lines of nodeX/meminfo
- * @buf: the page of sysfs
- * @len: how much of it is in use
- * @nid: the node; only a private one has such lines
- *
- * Context: Process.
- * Return: how many bytes were added.
+/*
+ * What each node has in sysfs: private_meminfo. A node becomes private, and
+ * ordinary again, while its files are there; it says 0 then.
  */
-int private_node_report_node_meminfo(char *buf, int len, int nid);
+extern const struct attribute_group private_node_attr_group;
 
 #else /* CONFIG_PRIVATE_NODES */
 
@@ -459,11 +455,6 @@ static inline unsigned long private_node_reserved_features(int nid)
 }
 
 static inline void private_node_report_meminfo(struct seq_file *m) {}
-
-static inline int private_node_report_node_meminfo(char *buf, int len, int nid)
-{
-	return 0;
-}
 
 #endif /* CONFIG_PRIVATE_NODES */
 

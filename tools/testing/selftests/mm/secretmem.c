@@ -159,15 +159,14 @@ static long secret_kb(void)
 	return number_of("/proc/meminfo", "SecretMem");
 }
 
-static long node_kb(int nid)
+static long node_pages(int nid)
 {
-	char path[64], key[32];
+	char path[64];
 
 	fold_counters();
-	snprintf(path, sizeof(path), NODES "node%d/meminfo", nid);
-	snprintf(key, sizeof(key), "Node %d SecretMem", nid);
+	snprintf(path, sizeof(path), NODES "node%d/vmstat", nid);
 
-	return number_of(path, key);
+	return number_of(path, "nr_secretmem");
 }
 
 static long kb(size_t pages)
@@ -401,19 +400,19 @@ TEST_F(secretmem, counters_of_nodes)
 
 	if (nid == NO_NODE)
 		SKIP(return, "needs a node of memory alone");
-	here = node_kb(0);
-	there = node_kb(nid);
+	here = node_pages(0);
+	there = node_pages(nid);
 	ASSERT_GE(here, 0);
 
 	ASSERT_EQ(0, set_policy(MPOL_BIND, nid, nid));
 	ASSERT_EQ(0, open_secret(s, MANY));
 	populate(s);
 	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, 0, 0));
-	EXPECT_EQ(there + kb(MANY), node_kb(nid));
-	EXPECT_EQ(here, node_kb(0));
+	EXPECT_EQ(there + MANY, node_pages(nid));
+	EXPECT_EQ(here, node_pages(0));
 	close_secret(s);
-	EXPECT_EQ(there, node_kb(nid));
-	EXPECT_EQ(here, node_kb(0));
+	EXPECT_EQ(there, node_pages(nid));
+	EXPECT_EQ(here, node_pages(0));
 }
 
 static bool wait_for_stat(const char *path, const char *key, long want, long *seen)

@@ -1108,11 +1108,11 @@ TEST_F_TIMEOUT(cpuset, balancing_counts_ordinary_nodes, TIMEOUT)
 
 #define CONSOLE_LEVEL	"/proc/sys/kernel/printk"
 
-static long node_figure(int nid, const char *key)
+static long node_figure(int nid, const char *file, const char *key)
 {
 	char path[64], text[TEXT], *found;
 
-	snprintf(path, sizeof(path), NODES "/node%d/meminfo", nid);
+	snprintf(path, sizeof(path), NODES "/node%d/%s", nid, file);
 	if (read_file(path, text, sizeof(text)) < 0)
 		return -1;
 	found = strstr(text, key);
@@ -1166,9 +1166,9 @@ TEST_F_TIMEOUT(cpuset, oom_counts_ordinary_memory, TIMEOUT)
 
 	if (machine.b < 0)
 		SKIP(return, "needs two ordinary nodes");
-	total = node_figure(machine.b, "MemTotal:");
-	left = node_figure(machine.b, "MemFree:");
-	private = node_figure(machine.nid, "PrivateTotal:");
+	total = node_figure(machine.b, "meminfo", "MemTotal:");
+	left = node_figure(machine.b, "meminfo", "MemFree:");
+	private = node_figure(machine.nid, "private_meminfo", "PrivateTotal:");
 	ASSERT_LT(0, private);
 	/* Between what it is without and with private memory, nearer to the first */
 	score = left * 1000 / (total + private / 3);

@@ -84,6 +84,14 @@ long node_kb(int node, const char *word)
 	return number_in(path, word);
 }
 
+long private_kb(int node, const char *word)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), NODES "/node%d/private_meminfo", node);
+	return number_in(path, word);
+}
+
 /* Does the kernel log have this since it was last asked? */
 bool log_has(int fd, const char *text)
 {
@@ -375,7 +383,7 @@ size_t touch_in_time(char *start, size_t len, int seconds)
  */
 char *fill(int node, size_t *len)
 {
-	size_t size = (node_kb(node, "PrivateTotal:") << 10) + MORE, more;
+	size_t size = (private_kb(node, "PrivateTotal:") << 10) + MORE, more;
 	char *start = map(size);
 
 	if (!start || bind_range(start, size, MPOL_BIND | SV, nodes(node, -1), 0))

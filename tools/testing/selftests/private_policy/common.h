@@ -59,6 +59,7 @@ int write_file(const char *path, const char *text);
 bool file_has(const char *path, const char *text);
 long number_in(const char *path, const char *word);
 long node_kb(int node, const char *word);
+long private_kb(int node, const char *word);
 bool log_has(int fd, const char *text);
 int log_open(void);
 

@@ -506,26 +506,58 @@ static void squeeze(void)
 	write_file(path, "8M");
 }
 
-/* Somebody takes much ordinary memory for a while, in huge pages as that is fast. */
+/* What is left of ordinary memory for all of them, and what pressure leaves */
+#define ROOM		(448L << 20)
+#define RESERVE		(192L << 20)
+
+/* Take memory until so much is left, in huge pages as that is fast. */
+static void take_all_but(long rest)
+{
+	long size = (number_in("/proc/meminfo", "MemAvailable:") << 10) - rest;
+	char *addr;
+
+	if (size < (long)HUGE)
+		return;
+	addr = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (addr == MAP_FAILED)
+		return;
+	madvise(addr, size, MADV_HUGEPAGE);
+	touch(addr, size);
+}
+
+static pid_t ballast;
+
+/* One who has most of ordinary memory all day */
+static int ballast_start(void)
+{
+	int ready[2];
+	char byte = 0;
+
+	if (pipe(ready))
+		return 1;
+	ballast = fork();
+	if (!ballast) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		take_all_but(ROOM);
+		if (write(ready[1], &byte, 1) == 1)
+			pause();
+		_exit(1);
+	}
+	close(ready[1]);
+	byte = read(ready[0], &byte, 1) != 1;
+	close(ready[0]);
+	return byte;
+}
+
+/* Somebody takes much of the rest for a while. */
 static void pressure(void)
 {
-	long left = number_in("/proc/meminfo", "MemAvailable:") << 10;
-	pid_t child;
+	pid_t child = fork();
 
-	if (left < (256L << 20))
-		return;
-	child = fork();
 	if (!child) {
-		char *addr;
-
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		left -= 192L << 20;
-		addr = mmap(NULL, left, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-		if (addr == MAP_FAILED)
-			_exit(1);
-		madvise(addr, left, MADV_HUGEPAGE);
-		touch(addr, left);
+		take_all_but(RESERVE);
 		_exit(0);
 	}
 	waitpid(child, NULL, 0);
@@ -538,7 +570,7 @@ static void use_up(void)
 	pid_t child = fork();
 
 	if (!child) {
-		long size = node_kb(node, "PrivateTotal:") << 10;
+		long size = private_kb(node, "PrivateTotal:") << 10;
 		char *addr;
 
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -784,13 +816,18 @@ static int begin(void)
 			return 2;
 		cgroups[i] = st.st_ino;
 	}
-	return 0;
+	return ballast_start() ? 3 : 0;
 }
 
 static void end(void)
 {
 	char path[64];
 
+	if (ballast > 0) {
+		kill(ballast, SIGKILL);
+		wait_for(ballast);
+	}
+	ballast = 0;
 	if (swapping)
 		swap_off();
 	swapping = false;
@@ -813,7 +850,7 @@ static long number_of_env(const char *name, long otherwise)
 
 static bool all_free(int node)
 {
-	return node_kb(node, "PrivateFree:") == node_kb(node, "PrivateTotal:");
+	return private_kb(node, "PrivateFree:") == private_kb(node, "PrivateTotal:");
 }
 
 FIXTURE(day)
@@ -860,8 +897,24 @@ static void stand_still(bool still)
 {
 	shared->halt = still;
 	/* One may wait for the whole of a swap device. */
-	for (int i = 0; i < 12000 && !all_are(still); i++)
+	for (int i = 0; i < 6000 && !all_are(still); i++)
 		usleep(50000);
+}
+
+/* Where is one that does not stand still, and his child? */
+static void where_is(int who, pid_t pid)
+{
+	static const char * const files[] = { "stat", "wchan", "syscall", "stack" };
+	char path[64], text[4096];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		snprintf(path, sizeof(path), "/proc/%d/%s", pid, files[i]);
+		if (read_file(path, text, sizeof(text)) > 0)
+			ksft_print_msg("worker %d, %s: %s\n", who, files[i], text);
+	}
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/children", pid, pid);
+	if (read_file(path, text, sizeof(text)) > 0 && atoi(text) > 0)
+		where_is(who, atoi(text));
 }
 
 TEST_F_TIMEOUT(day, a_day, 7200)
@@ -892,6 +945,9 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 		stand_still(true);
 		EXPECT_TRUE(all_are(true)) {
 			TH_LOG("seed %lu: a worker does not stand still", start);
+			for (int i = 0; i < WORKERS; i++)
+				if (!shared->halted[i])
+					where_is(i, self->pids[i]);
 		}
 		plug(0, true);
 		plug(1, true);

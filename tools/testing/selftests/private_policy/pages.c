@@ -788,7 +788,7 @@ TEST_F_TIMEOUT(pages, full_node, TIMEOUT)
 	EXPECT_GE(SLACK, count_on(more, 2 * SLACK * page, P));
 	for (i = 0; i < 2 * SLACK; i++)
 		ASSERT_EQ(1, more[i * page]);
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 	EXPECT_EQ(0, move_page(0, more, P, &status, MPOL_MF_MOVE));
 	EXPECT_EQ(P, status);
 }

@@ -584,7 +584,7 @@ TEST_F_TIMEOUT(policy, huge_page_on_a_private_node, TIMEOUT)
 
 TEST_F_TIMEOUT(policy, preferred_many_spills, TIMEOUT)
 {
-	size_t size = (node_kb(P, "PrivateTotal:") << 10) + MORE;
+	size_t size = (private_kb(P, "PrivateTotal:") << 10) + MORE;
 	char *addr = map(size);
 	long on, pages = size / page;
 
@@ -905,7 +905,7 @@ TEST_F_TIMEOUT(policy, full_is_sigbus_for_users, TIMEOUT)
 	ASSERT_EQ(BUS_ADRERR, bus_code);
 	ASSERT_EQ(addr + len, bus_addr);
 	ASSERT_EQ((long)(len / page), count_on(addr, len, P));
-	ASSERT_LT((node_kb(P, "PrivateTotal:") << 10) - (16L << 20), (long)len);
+	ASSERT_LT((private_kb(P, "PrivateTotal:") << 10) - (16L << 20), (long)len);
 	EXPECT_TRUE(log_has(self->log, "gets SIGBUS"));
 
 	/* Others go on. */
@@ -915,7 +915,7 @@ TEST_F_TIMEOUT(policy, full_is_sigbus_for_users, TIMEOUT)
 	ASSERT_EQ(0, bind_range(more, 16 * page, MPOL_BIND | SV, nodes(D, P), 0));
 	touch(more, 16 * page);
 	ASSERT_EQ(0, count_on(more, 16 * page, P));
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 }
 
 /* Copies after fork, and a private mapping of a file */
@@ -945,7 +945,7 @@ TEST_F_TIMEOUT(policy, full_for_copies, TIMEOUT)
 	EXPECT_EQ(0, status) {
 		TH_LOG("a copy of a page of a file");
 	}
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 	close(fd);
 }
 
@@ -973,7 +973,7 @@ TEST_F_TIMEOUT(policy, full_for_what_was_swapped, TIMEOUT)
 	status = IN_CHILD(60, !gets_bus(out, 16 * page));
 	EXPECT_EQ(0, status);
 	/* It is still there when there is room. */
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 	ASSERT_EQ(16 * page, touch_until_bus(out, 16 * page));
 	EXPECT_EQ(16, count_on(out, 16 * page, P));
 	swap_off();
@@ -1026,7 +1026,7 @@ TEST_F_TIMEOUT(policy, full_for_what_ksm_merged, TIMEOUT)
 
 	ASSERT_EQ(0x5a, *(volatile char *)merged);
 	EXPECT_EQ(0, IN_CHILD(60, !gets_bus(merged + page, page)));
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 	ASSERT_EQ(0x5a, *(volatile char *)(merged + page));
 	EXPECT_EQ(P, node_of(merged + page));
 	swap_off();
@@ -1094,7 +1094,7 @@ TEST_F_TIMEOUT(policy, full_is_an_error_in_the_kernel, TIMEOUT)
 	EXPECT_EQ(-1, process_vm_writev(child, &local, 1, &remote, 1, 0));
 	kill(child, SIGKILL);
 	wait_for(child);
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 	EXPECT_EQ(0, madvise(more, 16 * page, MADV_POPULATE_WRITE));
 }
 
@@ -1485,7 +1485,7 @@ static int makes_a_file(void)
 TEST_F_TIMEOUT(policy, tmpfs_on_a_private_node, TIMEOUT)
 {
 	char options[64], *addr, *buf = map(1UL << 20);
-	long free = node_kb(P, "PrivateFree:");
+	long free = private_kb(P, "PrivateFree:");
 	size_t written = 0;
 	ssize_t got;
 	int fd;
@@ -1523,7 +1523,7 @@ TEST_F_TIMEOUT(policy, tmpfs_on_a_private_node, TIMEOUT)
 	close(fd);
 	ASSERT_EQ(0, unlink(MNT "/file"));
 	/* What is on lists of CPUs is not counted: an eighth for each. */
-	EXPECT_LT(free / 2, node_kb(P, "PrivateFree:"));
+	EXPECT_LT(free / 2, private_kb(P, "PrivateFree:"));
 	umount(MNT);
 }
 

@@ -65,7 +65,7 @@ static bool pages_are(const char *addr, long on_p, long on_q)
 
 static long used(int node)
 {
-	return node_kb(node, "PrivateTotal:") - node_kb(node, "PrivateFree:");
+	return private_kb(node, "PrivateTotal:") - private_kb(node, "PrivateFree:");
 }
 
 /* ---- Cgroups ---- */
@@ -353,7 +353,7 @@ TEST_F_TIMEOUT(several, full_is_not_the_other, TIMEOUT)
 	madvise(many, LEN, MADV_DONTNEED);
 	touch(many, LEN);
 	EXPECT_TRUE(pages_are(many, 0, PAGES));
-	munmap(addr, (node_kb(P, "PrivateTotal:") << 10) + MORE);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 }
 
 static int mount_on(const char *path, int node)

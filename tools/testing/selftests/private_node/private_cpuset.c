@@ -1544,24 +1544,39 @@ TEST_F_TIMEOUT(cpuset, pages_follow_ordinary_nodes, TIMEOUT)
 	EXPECT_EQ(PAGES, in_task(procs, pulled, &m));
 }
 
-static int charged(void *arg)
+/* The bytes of anonymous memory that memory.numa_stat has in this column, -1: none */
+static long long anon_of(const char *path, const char *column)
 {
-	struct moving *m = arg;
-	char text[TEXT], column[16], *line, *found;
+	char text[TEXT], *line, *found;
 
-	if (!private_pages())
-		return FAILED;
-	snprintf(column, sizeof(column), " N%d=", machine.nid);
-	if (read_file(m->stat, text, sizeof(text)) < 0)
-		return FAILED | 1;
+	if (read_file(path, text, sizeof(text)) < 0)
+		return -1;
 	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
 		if (strncmp(line, "anon ", 5))
 			continue;
 		found = strstr(line, column);
-		return found && atoll(found + strlen(column)) >=
-				(long long)PAGES * getpagesize() ? 0 : 1;
+		return found ? atoll(found + strlen(column)) : -1;
 	}
-	return FAILED | 2;
+	return -1;
+}
+
+/* What is little is added up every two seconds, not by who reads it. */
+static int charged(void *arg)
+{
+	const long long size = (long long)PAGES * getpagesize();
+	struct moving *m = arg;
+	char column[16];
+	int i;
+
+	if (!private_pages())
+		return FAILED;
+	snprintf(column, sizeof(column), " N%d=", machine.nid);
+	for (i = 0; i < 100; i++) {
+		if (anon_of(m->stat, column) >= size)
+			return 0;
+		usleep(100000);
+	}
+	return FAILED | 1;
 }
 
 /* Of the cgroup itself, and added up in the one above it. */

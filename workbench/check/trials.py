@@ -2,15 +2,14 @@
 """Trials of mutants: a boot, or a program, is run with each, and has to fail in the cases that the mutant names.
 
 Other cases, or none, are not enough. The boot is tried without a mutant first, in the same object tree: what fails then kills
-nobody. There are two ways:
+nobody. A boot has no more tests than can kill the mutant; as a test may need what another one left, each such set of tests is
+booted without a mutant. There are two ways:
 
   in one kernel   All mutants of a config are built into one kernel, and the boot's parameter says which is on
                   (check/onekernel.py). Guests run side by side.
   alone           The source is changed, built, and booted or run. So are mutants that cannot share a kernel, those that nobody
                   killed in it, so that it is the mutant that survives and not its copy, and those of a config of which only a
                   few are asked for.
-
-A boot has no more tests than can kill the mutant.
 """
 
 import concurrent.futures
@@ -42,11 +41,32 @@ def trimmed(table, mutants):
     return {**table, "jobs": jobs, "kunit": kunit, "kselftest": kselftest}
 
 
+def alike(table, mutants):
+    """Mutants by the tests that their boots have."""
+    found = {}
+    for mutant in mutants:
+        found.setdefault(repr(trimmed(table, [mutant])), []).append(mutant)
+    return list(found.values())
+
+
+@dataclasses.dataclass(frozen=True)
+class NoMutant:
+    """What stands for the mutant in a boot without one, which has the tests of some mutants."""
+    mutants: tuple
+    number: int = 1     # of the set of tests
+    timeout: int = 0
+
+    @property
+    def name(self):
+        """What it is called among the mutants of a boot."""
+        return "none" if self.number == 1 else f"none-{self.number}"
+
+
 class Trial:
     """What is tried with each mutant alone."""
 
-    def __init__(self, name, suite, mutants):
-        self.name, self.suite, self.mutants = name, suite, mutants
+    def __init__(self, name, suite):
+        self.name, self.suite = name, suite
         self.kernel = MutatedKernel(suite.config) if suite.config else None
         self.changed = self.kernel.changed if suite.config else Changed(paths.BUILD / "mutants" / suite.name)
 
@@ -63,15 +83,20 @@ class Trial:
 
     def boot_name(self, mutant):
         """What the boot of a mutant, or of none, is called."""
-        return f"{self.name}-{mutant.name if mutant else 'none'}"
+        return f"{self.name}-{mutant.name}"
 
-    def cases(self, mutant=None, parameter=""):
-        """Name -> case of what has been built, for a mutant, or for all of them."""
+    def boots_without(self, mutants):
+        """The boots without a mutant that some mutants need."""
+        parts = alike(self.suite.table, mutants) if self.kernel else [mutants]
+        return [NoMutant(tuple(part), number) for number, part in enumerate(parts, 1)]
+
+    def cases(self, mutant, parameter=""):
+        """Name -> case of what has been built, with the tests of a mutant."""
         if not self.kernel:
             found = programs.cases(self.suite.topic, self.suite.table, self.changed.way_in())
             return dict(expected.numbered(found))
-        table = trimmed(self.suite.table, [mutant] if mutant else self.mutants)
-        table = {**table, **({"timeout": mutant.timeout} if mutant and mutant.timeout else {}),
+        table = trimmed(self.suite.table, mutant.mutants if isinstance(mutant, NoMutant) else [mutant])
+        table = {**table, **({"timeout": mutant.timeout} if mutant.timeout else {}),
                  "append": f"{parameter} {table.get('append', '')}".strip()}
         suite = dataclasses.replace(self.suite, table=table)
         boot = dataclasses.replace(boots.boot_of(suite, self.kernel), name=self.boot_name(mutant))
@@ -81,13 +106,13 @@ class Trial:
 class SharedTrial(Trial):
     """What is tried with each mutant in the kernel of all of them. Its parameter comes before others that run code at once."""
 
-    def __init__(self, topic, suite, mutants, image):
-        super().__init__(f"mutants-{topic}", suite, mutants)
+    def __init__(self, topic, suite, image):
+        super().__init__(f"mutants-{topic}", suite)
         self.topic, self.kernel, self.image = topic, image.kernel, image
 
     def full_name(self, mutant):
         """How a mutant is called among those of all topics."""
-        return f"{self.topic}/{mutant.name}" if mutant else ""
+        return "" if isinstance(mutant, NoMutant) else f"{self.topic}/{mutant.name}"
 
     def boot_name(self, mutant):
         """Not the name that it has alone."""
@@ -98,7 +123,7 @@ class SharedTrial(Trial):
         path = qemu.RUNS / self.boot_name(mutant) / "console.log"
         return path.read_text(errors="replace") if path.is_file() else ""
 
-    def tried(self, mutant=None):
+    def tried(self, mutant):
         """The cases of a boot, with the names of functions as they are in the source; and why nothing of it counts: the kernel
         did not say that the mutant is on."""
         name = self.full_name(mutant)
@@ -156,7 +181,9 @@ def wrong_without(mutants, found):
 def without(trial, mutants):
     """Whether the boot passes without a mutant, and with it all that is to kill one: a case."""
     name = f"no mutant in {trial.suite.label}"
-    wrong = trial.built({}) or wrong_without(mutants, trial.cases())
+    wrong = trial.built({})
+    for boot in () if wrong else trial.boots_without(mutants):
+        wrong = wrong or wrong_without(boot.mutants, trial.cases(boot))
     return Case(name, "failed" if wrong else "passed", wrong)
 
 
@@ -193,19 +220,26 @@ def alone(trial, mutants, reasons):
 
 def shared(trial, mutants):
     """The cases of mutants that are tried in one kernel: those that are killed. And why the others have to be tried alone."""
-    name = f"no mutant in {trial.suite.label}, in one kernel"
-    found, why = trial.tried()
-    if wrong := why or wrong_without([], found):
-        return [Case(name, "skipped", f"each is tried alone: {wrong}")], {mutant.name: wrong for mutant in mutants}
-    early = trial.image.too_early(trial.console(None))
-    reasons = {mutant.name: f"without a mutant: {wrong}" for mutant in mutants if (wrong := wrong_without([mutant], found))}
-    reasons |= {mutant.name: "its function runs before the kernel knows which mutant is on" for mutant in mutants
-                if trial.full_name(mutant) in early}
-    ready = [mutant for mutant in mutants if mutant.name not in reasons]
+    name, reasons, wrong = f"no mutant in {trial.suite.label}, in one kernel", {}, []
+    boots_without = trial.boots_without(mutants)
     with concurrent.futures.ThreadPoolExecutor(trial.at_once()) as pool:
+        for boot, (found, why) in zip(boots_without, pool.map(trial.tried, boots_without)):
+            why = why or wrong_without([], found)
+            wrong += [why] if why else []
+            early = trial.image.too_early(trial.console(boot))
+            reasons |= {mutant.name: told for mutant in boot.mutants if (told := why or unfit(trial, mutant, found, early))}
+        ready = [mutant for mutant in mutants if mutant.name not in reasons]
         results = list(pool.map(trial.judged, ready))
     reasons |= {mutant.name: why for mutant, (case, why) in zip(ready, results) if not case}
-    return [Case(name, "passed"), *(case for case, _ in results if case)], reasons
+    told = f"{len(reasons)} are tried alone: {'; '.join(dict.fromkeys(wrong))}" if wrong else ""
+    return [Case(name, "skipped" if wrong else "passed", told), *(case for case, _ in results if case)], reasons
+
+
+def unfit(trial, mutant, found, early):
+    """Why a mutant has to be tried alone, given the boot without one that has its tests."""
+    if wrong := wrong_without([mutant], found):
+        return f"without a mutant: {wrong}"
+    return "its function runs before the kernel knows which mutant is on" if trial.full_name(mutant) in early else ""
 
 
 def apart(topic, mutants, image):
@@ -222,10 +256,10 @@ def group_cases(topic, suite, mutants, image):
     found = []
     sharing, reasons = apart(topic, mutants, image)
     if sharing:
-        found, more = shared(SharedTrial(topic, suite, sharing, image), sharing)
+        found, more = shared(SharedTrial(topic, suite, image), sharing)
         reasons |= more
     if left := [mutant for mutant in mutants if not image or mutant.name in reasons]:
-        found += alone(Trial(f"mutants-{topic}", suite, left), left, reasons)
+        found += alone(Trial(f"mutants-{topic}", suite), left, reasons)
     order = [f"mutant {mutant.name}" for mutant in mutants]
     return sorted(found, key=lambda case: order.index(case.name) if case.name in order else -1)
 

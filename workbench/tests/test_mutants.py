@@ -214,11 +214,11 @@ class Group(Source):
                 trial.seen.append(texts)
                 return trial.problems.get(len(trial.seen), "")
 
-            def cases(self, mutant=None, parameter=""):
-                return {case.name: case for case in trial.answers[mutant.name if mutant else "none"]}
+            def cases(self, mutant, parameter=""):
+                return {case.name: case for case in trial.answers[mutant.name]}
 
         self.patch(trials, "Trial", Fake)
-        self.known = {"s:default": Suite("s", "t", config="default")}
+        self.known = {"s:default": Suite("s", "t", config="default", table={"kunit": ["k", "l"]})}
         self.answers = {"none": [BOOT, Case("k/a", "passed")], "m": [BOOT, Case("k/a", "failed")]}
 
     def run_all(self, *found):
@@ -234,6 +234,14 @@ class Group(Source):
             self.answers["none"] = known
             self.assertEqual(self.run_all(), [("no mutant in s:default", "failed"), ("mutant m", "failed")])
         self.assertNotIn({"mm/a.c": "zero two three three\n"}, self.seen)
+
+    def test_each_set_of_tests_is_booted_without_a_mutant(self):
+        """A test that fails if another one did not run before it kills nobody."""
+        both = [mutant(), mutants.Mutant("n", "-", "s:default", (("mm/a.c", "one", "x"),), ("kunit/l/b",))]
+        self.answers |= {"none-2": [BOOT, Case("kunit/l/b", "passed")], "n": [BOOT, Case("kunit/l/b", "failed")]}
+        self.assertEqual([status for _, status in self.run_all(*both)], ["passed"] * 3)
+        self.answers["none-2"] = [BOOT, Case("kunit/l/b", "failed")]
+        self.assertEqual([status for _, status in self.run_all(*both)], ["failed"] * 3)
 
     def test_what_does_not_apply_or_build_fails_and_the_next_one_is_tried(self):
         self.problems = {2: "does not build: error: x"}
@@ -271,13 +279,13 @@ class Shared(Source):
         return boot.name.removeprefix("mutants-t-").removesuffix("-shared")
 
     def console(self, mutant):
-        name = f"t/{mutant.name}" if mutant else ""
-        return self.said.get(mutant.name if mutant else "none", f"[    0.0] {self.image.proof(name)}\n")
+        name = "" if isinstance(mutant, trials.NoMutant) else f"t/{mutant.name}"
+        return self.said.get(mutant.name, f"[    0.0] {self.image.proof(name)}\n")
 
     def cases(self, suite, boot, quiet):
         name = self.name_of(boot)
         self.boots.append((name, suite.table["append"]))
-        passes = "passed" if name == "none" else "failed"
+        passes = "passed" if name.startswith("none") else "failed"
         return self.shown.get(name, [Case(f"boot {boot.name}", "passed"), Case("k/a", passes)])
 
     def tried_alone(self, trial, left, reasons):
@@ -285,7 +293,7 @@ class Shared(Source):
         return [Case("no mutant in s:default", "passed"), *(Case(f"mutant {mutant.name}", "passed", "alone") for mutant in left)]
 
     def run_all(self, chosen=None):
-        suite = Suite("s", "t", config="default", table={"append": "x=y"})
+        suite = Suite("s", "t", config="default", table={"append": "x=y", "kunit": ["k", "l"]})
         images = onekernel.Images(lambda: {})
         images.made["default"] = self.image
         self.patch(trials, "FEW", 2)
@@ -335,6 +343,17 @@ class Shared(Source):
             self.assertEqual([name for name, _ in self.alone], ["m", "n"])
             self.assertEqual([name for name, _ in self.boots], ["none"])
 
+    def test_each_set_of_tests_is_booted_without_a_mutant(self):
+        """A test that fails in such a boot sends those alone that it had to kill, and nobody else."""
+        both = [self.mutants[0], dataclasses.replace(self.mutants[1], killed_by=("kunit/l/b",))]
+        self.shown = {"none-2": [BOOT, Case("kunit/l/b", "passed")], "n": [BOOT, Case("kunit/l/b", "failed")]}
+        self.assertEqual([status for _, status in self.run_all(both)], ["passed"] * 3)
+        self.assertEqual(sorted(name for name, _ in self.boots), ["m", "n", "none", "none-2"])
+        for wrong in (Case("kunit/l/b", "failed"), Case("boot s", "failed", "late")):
+            self.shown["none-2"] = [wrong]
+            self.assertEqual(self.run_all(both)[-2:], [("mutant m", "passed"), ("mutant n", "passed")])
+            self.assertEqual([name for name, _ in self.alone], ["n"])
+
     def test_if_it_does_not_build_all_are_alone(self):
         self.problem = "does not build: x"
         self.run_all(self.mutants[:2])
@@ -351,7 +370,7 @@ class Shared(Source):
         self.patch(boots, "cases", cases)
         self.assertEqual([status for _, status in self.run_all(self.mutants[:2])], ["passed"] * 3)
         self.assertEqual(self.alone, [])
-        trial = trials.SharedTrial("t", Suite("s", "t", config="default", table={"driver-again": ["x"]}), [], self.image)
+        trial = trials.SharedTrial("t", Suite("s", "t", config="default", table={"driver-again": ["x"]}), self.image)
         self.assertEqual(trial.at_once(), 1)
 
     def test_functions_have_the_names_of_the_source(self):
@@ -409,11 +428,11 @@ class Trimmed(Source):
         self.patch(boots, "boot_of", lambda suite, kernel: Booted(suite.table))
         self.patch(boots, "cases", lambda suite, boot, quiet: seen.append(boot) or [BOOT])
         both = [mutant(killed_by=("kunit/k/a",)), mutant(killed_by=("kselftest b/y",), timeout=7)]
-        trial = trials.Trial("mutants-t", Suite("s", "t", config="default", table=self.TABLE), both)
-        for each in (None, *both):
+        trial = trials.Trial("mutants-t", Suite("s", "t", config="default", table=self.TABLE))
+        for each in (*trial.boots_without([*both, both[0]]), *both):
             trial.cases(each)
         self.assertEqual([(boot.table["kunit"], boot.table["kselftest"], boot.table.get("timeout")) for boot in seen],
-                         [(["k"], ["x:b"], None), (["k"], [], None), ([], ["x:b"], 7)])
+                         [(["k"], [], None), ([], ["x:b"], None), (["k"], [], None), ([], ["x:b"], 7)])
 
 
 class TheSuite(Source):

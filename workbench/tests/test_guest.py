@@ -700,9 +700,11 @@ class Shell(StubQemu):
         out, err = os.memfd_create("out"), io.StringIO()
         real = os.write
         with mock.patch.object(shell, "Kernel", return_value=kernel), mock.patch.object(qemu, "prepare"), \
+                mock.patch.object(shell.source, "pin") as pin, mock.patch.object(shell.tools, "build", return_value={}), \
                 mock.patch.object(shell.os, "write", lambda fd, data: real(out if fd == 1 else fd, data)), \
                 contextlib.redirect_stderr(err):
             code = shell.main(["default", "small", "", *words])
+        pin.assert_called_once_with(own=True)
         os.lseek(out, 0, os.SEEK_SET)
         with open(out, "rb") as file:
             return code, file.read().decode(), err.getvalue()

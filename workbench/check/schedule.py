@@ -3,10 +3,11 @@
 
   builds   one after the other, each with all CPUs: first the kernels that are booted, in the order of the suites, then
            the checks that build kernels of their own
-  work     checks that build nothing, and boots, as soon as their kernel is there: as many side by side as there are
-           slots, one less while something is built
+  work     boots, as soon as their kernel is there, and checks that build nothing where no boot can start: as many side by
+           side as there are slots, one less while something is built
 
-So the first kernel's guests run while the second kernel is built, and no CPU waits for a check that uses only one.
+So the first kernel's guests run while the second kernel is built, no CPU waits for a check that uses only one, and no guest
+waits for a check that could have run beside the first kernel's build.
 """
 
 import concurrent.futures
@@ -41,7 +42,9 @@ class Schedule:
         result = future.result()
         if not isinstance(task, str):
             return result
-        self.work += [suite for suite in self.waiting if suite.config == task]
+        ready = [suite for suite in self.waiting if suite.config == task]
+        boots = [suite for suite in self.work if suite.config] + ready
+        self.work = boots + [suite for suite in self.work if not suite.config]
         self.waiting = [suite for suite in self.waiting if suite.config != task]
         return None
 

@@ -8,7 +8,7 @@ import sys
 import unittest
 from unittest import mock
 
-from check import boots, cache, report, run, schedule
+from check import boots, cache, host, report, run, schedule
 from check.suite import Suite
 from guest import qemu
 from lib import console, lock, paths
@@ -193,6 +193,26 @@ with mock.patch.object(plan, "everything", lambda: suites), mock.patch.object(ru
         mock.patch.object(boots, "Kernels", Stub), mock.patch.object(boots, "guests_at_once", lambda: 2):
     sys.exit(run.main([]))
 """
+
+
+class Tools(Folder):
+    """The suite of these tests."""
+
+    RUN = ("import json, sys, time, pathlib\n"
+           "here = pathlib.Path(sys.argv[0]).parent\n"
+           "(here / f'{sys.argv[1]}.began').touch()\n"
+           "end = time.monotonic() + 20\n"
+           "while len(list(here.glob('*.began'))) < 2 and time.monotonic() < end:\n"
+           "    time.sleep(0.01)\n"
+           "sys.argv[1] == 'test_b' and sys.exit('no such module')\n"
+           "print(json.dumps([sys.argv[1], 'passed', str(len(list(here.glob('*.began'))))]))\n")
+
+    def test_two_modules_at_once_and_one_that_says_nothing_has_failed(self):
+        self.patch(paths, "WORKBENCH", self.folder)
+        for name, text in (("run", self.RUN), ("test_a", ""), ("test_b", "# the longer one"), ("other", "")):
+            self.write(f"tests/{name}.py", text)
+        self.assertEqual([(case.name, case.status, case.detail) for case in host.tool_tests()],
+                         [("test_a", "passed", "2"), ("test_b", "failed", "no such module")])
 
 
 class Interrupted(Folder):

@@ -58,6 +58,24 @@ class SideBySide(unittest.TestCase):
             return Result(suite, GOOD)
         self.schedule([Suite("lint", "t"), Suite("x", "t", config="default")], check, lambda _: self.assertTrue(checked.wait(20)))
 
+    def test_a_boot_waits_for_no_check_that_has_not_begun(self):
+        """The boots keep their order; a check that runs while the kernel is built is not waited for by another one."""
+        built, host = threading.Event(), [Suite(name, "t") for name in ("lint", "mbox")]
+
+        def work(suite):
+            if suite.label == "lint":
+                self.assertTrue(built.wait(20))
+            return self.work(suite)
+
+        def build(config):
+            self.note(config)
+            if config == "b":
+                built.set()
+
+        boots = [Suite(name, "t", config=config) for config in "ab" for name in ("y", "x")]
+        self.schedule([*host, *boots], work, build, slots=1)
+        self.assertEqual(self.log, ["a", "b", "lint", "y:a", "x:a", "y:b", "x:b", "mbox"])
+
     def most_at_once(self, suites, slots):
         now, most = [], []
 

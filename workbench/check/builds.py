@@ -9,19 +9,13 @@ import re
 from check import compilers, static
 from kernel import source
 from kernel.build import Kernel, present, requested, series_options, switches
-from lib import paths, process
 from lib.cases import Case
 
 
 def built(what, kernel, *goals):
     """A case for a build; a failed one has the line that tells why."""
-    try:
-        kernel.build(*goals)
-    except SystemExit:
-        log = paths.LOGS / f"kernel-{kernel.label}.log"
-        told = process.telling_line(log) if log.exists() else "it was not begun"
-        return Case(what, "failed", f"{told} (log {log})")
-    return Case(what, "passed")
+    wrong = kernel.attempt(*goals)
+    return Case(what, "failed" if wrong else "passed", wrong and f"{wrong} (log {kernel.log})")
 
 
 def modules():

@@ -13,7 +13,7 @@ import zlib
 
 from check import copies
 from check.changed import MutatedKernel
-from lib import console, paths, process
+from lib import console, paths
 from lib.errors import CommandError
 
 NOT_OF_THE_IMAGE = ("Documentation/", "arch/x86/boot/", "arch/x86/entry/vdso/", "samples/", "scripts/", "tools/", "usr/")
@@ -194,16 +194,12 @@ class OneKernel:
         while self.inside():
             console.say(f"kernel {self.kernel.label}: {len(self.inside())} of {len(self.numbers)} mutants in one kernel")
             self.kernel.changed.become(self.texts())
-            try:
-                self.kernel.build(quiet=True, extra=["--keep-going", "--output-sync=target"])
-                return ""
-            except SystemExit:
-                log = paths.LOGS / f"kernel-{self.kernel.label}.log"
-                found = self.blamed(log.read_text(errors="replace")) if log.exists() else {}
-                if not found:
-                    return f"does not build: {process.telling_line(log) if log.exists() else 'it was not begun'}"
-                for number, line in found.items():
-                    self.drop(number, f"its copy does not build: {line}")
+            wrong, log = self.kernel.attempt(quiet=True, extra=["--keep-going", "--output-sync=target"]), self.kernel.log
+            found = self.blamed(log.read_text(errors="replace")) if wrong and log.exists() else {}
+            if not found:
+                return wrong and f"does not build: {wrong}"
+            for number, line in found.items():
+                self.drop(number, f"its copy does not build: {line}")
         return "no mutant can share it"
 
     def of_functions(self, functions):

@@ -18,7 +18,7 @@ import dataclasses
 from check import boots, copies, expected, programs
 from check.changed import Changed, MutatedKernel
 from guest import qemu
-from lib import console, paths, process
+from lib import console, paths
 from lib.cases import Case
 from lib.errors import CommandError
 
@@ -73,13 +73,8 @@ class Trial:
     def built(self, texts):
         """Build the source with these files; what goes wrong, in a line."""
         self.changed.become(texts)
-        if not self.kernel:
-            return ""
-        try:
-            self.kernel.build(quiet=True)
-        except SystemExit:
-            return f"does not build: {process.telling_line(paths.LOGS / f'kernel-{self.kernel.label}.log')}"
-        return ""
+        wrong = self.kernel.attempt(quiet=True) if self.kernel else ""
+        return wrong and f"does not build: {wrong}"
 
     def boot_name(self, mutant):
         """What the boot of a mutant, or of none, is called."""

@@ -107,6 +107,7 @@ class Kernel:
         self.label = label or (f"{name}-base" if base else name)
         self.source = source or (paths.BASE_SOURCE if base else paths.SOURCE)
         self.objects = paths.BUILD / "kernel" / self.label
+        self.log = paths.LOGS / f"kernel-{self.label}.log"
         self.start = setting(name, "from", "")
         self.arch = setting(name, "arch", "x86_64")
         self.cross = setting(name, "cross", "")
@@ -213,10 +214,19 @@ class Kernel:
         with self.locked():
             return self.build_locked(goals, quiet, extra)
 
+    def attempt(self, *goals, **how):
+        """Build; what kept it from its end, in a line, or nothing."""
+        try:
+            self.build(*goals, **how)
+        except SystemExit as error:
+            return process.telling_line(self.log) if self.log.exists() else getattr(error, "text", None) or "it was not begun"
+        return ""
+
     def build_locked(self, goals, quiet, extra):
         """The build itself, under the lock."""
+        log = self.log
+        log.unlink(missing_ok=True)     # what an earlier build said is not this one's
         self.configure()
-        log = paths.LOGS / f"kernel-{self.label}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         words = self.make(f"-j{os.cpu_count()}", *extra, *(goals or ("bzImage",) if self.arch == "x86_64" else goals))
         if not quiet:

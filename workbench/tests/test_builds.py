@@ -9,7 +9,7 @@ from unittest import mock
 
 from check import builds, compilers, objects, static
 from kernel import build, prefixes
-from lib import paths
+from lib import console, paths
 from lib.cases import Case
 from shared import Folder
 
@@ -90,6 +90,33 @@ class Seed(Build):
         self.assertFalse((new / ".config").exists())
         build.Kernel("default", label="new").seed()
         self.assertEqual((new / "vmlinux").read_text(), "default")
+
+
+class Attempt(Build):
+    """What kept a build from its end."""
+
+    def attempt(self, kernel, *stops):
+        for name, stop in zip(("configure", "run_counted"), stops):
+            self.patch(kernel if name == "configure" else build, name, stop)
+        return kernel.attempt("vmlinux", quiet=True)
+
+    def test_it_is_told(self):
+        kernel = build.Kernel("default")
+
+        def make(words, log, *_):
+            self.asked += words
+            log.write_text("  CC a.o\na.c:1:2: error: x\n")
+            raise SystemExit(1)
+
+        self.assertEqual(self.attempt(kernel, mock.Mock(), make), "a.c:1:2: error: x")
+        self.assertIn("vmlinux", self.asked)
+        self.assertEqual(self.attempt(kernel, mock.Mock(), mock.Mock()), "")
+
+    def test_an_earlier_build_s_log_tells_nothing(self):
+        kernel = build.Kernel("default")
+        self.write("logs/kernel-default.log", "a.c:1:2: error: x\n")
+        self.assertEqual(self.attempt(kernel, lambda: console.die("asked for but not set: B")), "asked for but not set: B")
+        self.assertEqual(self.attempt(kernel, mock.Mock(side_effect=SystemExit(1))), "it was not begun")
 
 
 class Configurations(Build):

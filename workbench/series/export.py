@@ -242,7 +242,9 @@ def apply_with_b4(git, start, wanted_count, path, folder, wanted):
     git.out("clone", "--quiet", "--shared", "--no-checkout", git.work_tree, clone)
     inner = Git(clone)
     for name, value in (("user.name", "Series"), ("user.email", "series@localhost"), ("commit.gpgSign", "false"),
-                        ("gc.auto", "0"), ("am.threeWay", "false")):
+                        ("gc.auto", "0"), ("am.threeWay", "false"),
+                        # Each patch writes the index, of 95,000 files: just what changes of it takes half the time.
+                        ("core.splitIndex", "true")):
         inner.out("config", name, value)
     inner.out("sparse-checkout", "set", "--no-cone", "/none")
     inner.out("checkout", "--quiet", "--detach", start)

@@ -51,7 +51,7 @@ help:
 	'                       ACCEPT=1 writes its cases down as the expected ones' \
 	'  make check-full      check, and every config, boot line and commit (hours)' \
 	'  make lint            the fast static checks alone' \
-	'  make shell           the guest with a shell, or CMD="...", whose exit status is make'"'"'s' \
+	'  make shell           the guest with a shell, or CMD="..."; `Error N` is its exit status' \
 	'                       [CONFIG=default] [MACHINE=cxl] [APPEND="page_owner=on"] [SHARE=dir] [GDB=1]' \
 	'  make bench           base and series side by side: instructions, times, sizes [R="ROW ..."]' \
 	'' \

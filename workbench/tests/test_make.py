@@ -21,11 +21,12 @@ from shared import entry
 WORKBENCH = Path(__file__).resolve().parent.parent
 TOP = WORKBENCH.parent
 
-# Writes down what it was called with, and the environment.
+# Writes down what it was called with, and the environment. A shell's command ends with the status that it is told.
 PRETENDER = """#!/usr/bin/env python3
 import json, os, sys
 with open("calls", "a") as calls:
     calls.write(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], dict(os.environ)]) + "\\n")
+sys.exit(int(os.environ.get("PRETENDED", "0")) if "shell" in sys.argv else 0)
 """
 
 
@@ -91,6 +92,15 @@ class Make(Copied):
         for goal in ("demo", "check", "check-full", "lint", "shell", "tree", "refresh", "range-diff", "base-update", "kernel",
                      "mbox", "bisect", "bench", "clean"):
             self.assertIn(f"make {goal} ", text)
+
+    def test_the_status_of_a_command_in_the_guest(self):
+        """Whatever fails, make ends with 2: it says what the status was, and help and README claim no more."""
+        status, text = self.make("shell", "CMD=exit 7", env={"PRETENDED": "7"})
+        self.assertEqual(status, 2)
+        self.assertRegex(text, r"\*\*\* \[Makefile:\d+: shell\] Error 7")
+        self.assertEqual(self.make("shell", "CMD=true")[0], 0)
+        for text in (self.make()[1], (TOP / "README.md").read_text(encoding="utf-8")):
+            self.assertIn("`Error N` is its exit status", text)
 
     def test_setup_once_with_all_groups(self):
         """One call before all else: a user without root gets one command, not five in turn."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Boots: a guest suite's table and a kernel -> what QEMU is given, and the cases in what the guest left."""
 
+import dataclasses
 import functools
 import os
 import threading
@@ -93,9 +94,10 @@ def cases(suite, boot, quiet=False):
 
 def result_cases(table, outcome):
     """The cases in what the guest left; a result that was promised and is not there is a failed case."""
-    found = []
+    found, took = [], ktap.durations(outcome.told()) if table.get("kunit") else {}
     for name in table.get("kunit", []):
-        found += read_results(outcome.text(f"kunit-{name}.ktap").splitlines(), "kunit", name)
+        found += [dataclasses.replace(case, seconds=took.get(case.name.removeprefix("kunit/")))
+                  for case in read_results(outcome.text(f"kunit-{name}.ktap").splitlines(), "kunit", name)]
     for name in table.get("kselftest", []):
         found += kselftest_cases(name.split(":")[1], outcome)
     for job in (*(job for job in outcome.jobs if job == "witness"), *table.get("jobs", [])):

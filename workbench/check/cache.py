@@ -185,5 +185,5 @@ class Cache:
             return
         known = self.states(label)
         known.pop(key, None)
-        known[key] = [[case.name, case.status, case.detail] for case in cases]
+        known[key] = [[case.name, case.status, case.detail, case.seconds] for case in cases]
         files.write_json(self.path(label), dict(list(known.items())[-STATES:]))

@@ -11,6 +11,7 @@ from lib.cases import Case
 
 RESULT = re.compile(r"(?:not )?ok \d+")
 PLAN = re.compile(r"1\.\.(\d+)")
+TIMED = re.compile(r"^\[ *(\d+\.\d+)\] ( *)(?:# Subtest: (?P<subtest>.*)|(?:not )?ok \d+ (?:- )?(?P<result>.*?)(?: # .*)?)$")
 SKIP = re.compile(r"^\s*(?:not )?ok (\d+) (?:- )?(.*?) ?# SKIP ?(.*)$")
 
 
@@ -87,6 +88,19 @@ def cases(lines, prefix=""):
         found.append(Case(f"{prefix} format", "failed", f"{results} results, and a plan of {plans[0]}"))
     if top.counts.errors and all(case.status != "failed" for case in found):
         found.append(Case(f"{prefix} format", "failed", f"{top.counts.errors} errors in the KTAP output"))
+    return found
+
+
+def durations(lines):
+    """SUITE/CASE -> seconds, of what KUnit says on a console while it runs: from the result before, or the suite's begin."""
+    found, names, since = {}, [], {}
+    for match in filter(None, map(TIMED.match, lines)):
+        time, depth = float(match[1]), len(match[2]) // 4
+        if match["subtest"] is not None:
+            names[max(depth - 1, 0):] = [match["subtest"]]
+        elif depth and depth in since:
+            found["/".join([*names[:depth], match["result"]])] = time - since[depth]
+        since[depth] = time
     return found
 
 

@@ -67,7 +67,7 @@ def cases_text(results, base):
 
 
 def junit(results, base):
-    """JUnit XML: a testsuite for each suite, with its time."""
+    """JUnit XML: a testsuite for each suite, with its time; and the time of each case that has one."""
     def plain(text):
         return NOT_XML.sub("?", text)
 
@@ -85,6 +85,8 @@ def junit(results, base):
         for case in result.cases:
             entry = xml.SubElement(suite, "testcase", name=plain(case.name),
                                    classname=f"{result.suite.topic}.{result.suite.label}")
+            if case.seconds is not None:
+                entry.set("time", f"{case.seconds:.3f}")
             if case.status == "skipped":
                 xml.SubElement(entry, "skipped", message=plain(case.detail))
             elif case.status == "failed":
@@ -94,7 +96,7 @@ def junit(results, base):
 
 
 def ktap(results, base):
-    """One KTAP stream: a subtest for each suite, with its time as a diagnostic line."""
+    """One KTAP stream: a subtest for each suite, with the times as diagnostic lines before what they are of."""
     def plain(text):
         return " ".join(text.replace("#", "").split()) or "unnamed"
 
@@ -105,6 +107,8 @@ def ktap(results, base):
         for place, case in enumerate(result.cases, 1):
             if case.status == "failed":
                 lines += [f"    # {plain(case.detail)}", f"    # {plain(help_for(result.suite, base))}"]
+            if case.seconds is not None:
+                lines.append(f"    # duration: {case.seconds:.3f} s")
             skip = f" # SKIP {plain(case.detail)}" if case.status == "skipped" else ""
             lines.append(f"    {'not ok' if case.status == 'failed' else 'ok'} {place} {plain(case.name)}{skip}")
         lines.append(f"{'not ok' if result.failed else 'ok'} {number} {plain(result.suite.label)}")

@@ -58,6 +58,10 @@ class Outcome:
         path = self.results / name
         return path.read_text(errors="replace") if path.is_file() else ""
 
+    def told(self):
+        """The lines of the console."""
+        return Path(self.console).read_text(errors="replace").splitlines() if self.console and Path(self.console).is_file() else []
+
 
 @dataclass
 class Boot:

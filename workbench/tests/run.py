@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Run one module of tests and print each test as a JSON line: [name, status, detail]."""
+"""Run one module of tests and print each test as a JSON line: [name, status, detail, seconds]."""
 
 import importlib
 import io
 import json
 import signal
 import sys
+import time
 import unittest
 from pathlib import Path
 
@@ -15,7 +16,15 @@ class Collected(unittest.TextTestResult):
 
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
-        self.passed = []
+        self.passed, self.began, self.took = [], 0.0, {}
+
+    def startTest(self, test):
+        self.began = time.monotonic()
+        super().startTest(test)
+
+    def stopTest(self, test):
+        self.took[test.id()] = round(time.monotonic() - self.began, 3)
+        super().stopTest(test)
 
     def addSuccess(self, test):
         super().addSuccess(test)
@@ -36,7 +45,7 @@ def main():
     rows += [(test, "failed", " ".join(trace.split())[-500:]) for test, trace in outcome.failures + outcome.errors]
     rows += [(test, "failed", "passed, but is marked as failing") for test in outcome.unexpectedSuccesses]
     for test, status, detail in rows:
-        print(json.dumps([test.id(), status, detail]))
+        print(json.dumps([test.id(), status, detail, outcome.took.get(test.id())]))
 
 
 if __name__ == "__main__":

@@ -166,11 +166,20 @@ class Boots(unittest.TestCase):
     @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
     def test_what_prepares_has_no_case_and_what_was_promised_has_to_be_there(self):
         tap = "TAP version 13\n1..1\nok 1 fine\n"
-        outcome = mock.Mock(jobs=("p", "j"), text=lambda name: {"p.ktap": tap, "j.ktap": tap}.get(name, ""))
+        outcome = mock.Mock(jobs=("p", "j"), told=lambda: [],
+                            text=lambda name: {"p.ktap": tap, "j.ktap": tap}.get(name, ""))
         cases = boots.result_cases({"prepare": ["p"], "jobs": ["j"]}, outcome)
         self.assertEqual([case.name for case in cases], ["job j/fine"])
         cases = boots.result_cases(self.TABLE, outcome)
         self.assertEqual([case.name for case in cases if case.status == "failed"], ["kunit u", "runner/<missing>", "kselftest k"])
+
+    @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
+    def test_cases_of_kunit_have_the_time_that_the_console_tells(self):
+        told = ["[    1.000000]     # Subtest: u", "[    1.250000]     ok 1 fine"]
+        outcome = mock.Mock(jobs=(), told=lambda: told, text=lambda name: "TAP version 13\n1..1\n    # Subtest: u\n    1..2\n"
+                            "    ok 1 fine\n    ok 2 other\nok 1 u\n")
+        self.assertEqual([(case.name, case.seconds) for case in boots.result_cases({"kunit": ["u"]}, outcome)],
+                         [("kunit/u/fine", 0.25), ("kunit/u/other", None)])
 
 
 QEMU = """#!/bin/sh

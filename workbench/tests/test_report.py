@@ -16,7 +16,7 @@ from shared import GOOD, Folder
 
 class Reported(Folder):
     RESULTS = [Result(Suite("lint", "workbench"), GOOD, 3.25),
-               Result(Suite("x", "t", config="debug"), [Case("a # <1> & \x01", "failed", "why | because"), Case("c", "passed")], 62.5)]
+               Result(Suite("x", "t", config="debug"), [Case("a # <1> & \x01", "failed", "why | because"), Case("c", "passed", seconds=0.5)], 62.5)]
 
     def setUp(self):
         super().setUp()
@@ -54,6 +54,7 @@ class Reported(Folder):
         self.assertEqual([(case.get("name"), case[0].tag if len(case) else "") for case in top.iter("testcase")],
                          [("a", ""), ("b", "skipped"), ("a # <1> & ?", "failure"), ("c", "")])
         self.assertIn("make check T=x:debug", top.find(".//failure").text)
+        self.assertEqual([case.get("time") for case in top.iter("testcase")], [None, None, None, "0.500"])
 
     @unittest.skipUnless((paths.SOURCE / "tools/testing/kunit").is_dir(), "needs the kernel's KTAP parser")
     def test_ktap_is_read_by_the_kernel_s_parser(self):
@@ -61,6 +62,7 @@ class Reported(Folder):
         lines = (self.folder / "results.ktap").read_text().splitlines()
         self.assertEqual([(case.name, case.status, case.detail) for case in ktap.cases(lines)][:2],
                          [("lint/a", "passed", ""), ("lint/b", "skipped", "needs c")])
+        self.assertEqual(lines[lines.index("    # duration: 0.500 s") + 1], "    ok 2 c")
         parser, printer = ktap.kernel_parser()
         top = parser.parse_run_tests(lines, printer.null_printer)
         self.assertEqual((top.counts.passed, top.counts.failed, top.counts.skipped, top.counts.errors), (2, 1, 1, 0))

@@ -107,6 +107,31 @@ class Ktap(unittest.TestCase):
         self.assertEqual(ktap.nested("# timeout set to 45\nhello\n"), [])
 
 
+class Durations(unittest.TestCase):
+    def test_from_one_result_to_the_next(self):
+        told = """\
+[    0.500000] something else
+[    1.000000]     KTAP version 1
+[    1.000000]     # Subtest: suite
+[    1.000000]     1..3
+[    1.500000]     ok 1 one
+    ok 1 one
+[    1.600000]         # Subtest: many
+[    2.000000]         ok 1 a name # of two
+[    2.250000]         not ok 2 - other # SKIP why
+[    2.300000]     ok 2 many
+[   13.300000]     not ok 3 three
+[   13.400000] not ok 1 suite
+[   20.000000]     # Subtest: next
+[   20.250000]     ok 1 one
+[   20.250000] ok 2 next
+"""
+        found = {name: round(seconds, 3) for name, seconds in ktap.durations(told.splitlines()).items()}
+        self.assertEqual(found, {"suite/one": 0.5, "suite/many/a name": 0.4, "suite/many/other": 0.25, "suite/many": 0.8,
+                                 "suite/three": 11.0, "next/one": 0.25})
+        self.assertEqual(ktap.durations(["[    1.0]     ok 1 of nothing that began", ""]), {})
+
+
 class Fragments(Folder):
     def setUp(self):
         super().setUp()

@@ -13,6 +13,7 @@ from unittest import mock
 
 from lib.cases import Case
 
+PATIENCE = 120      # seconds for what has to happen, on a machine that builds kernels meanwhile
 GOOD = [Case("a", "passed"), Case("b", "skipped", "needs c")]
 
 
@@ -34,7 +35,7 @@ def alive(pid):
         return False
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=PATIENCE):
     """Until it holds, or time is up."""
     end = time.monotonic() + seconds
     while not condition() and time.monotonic() < end:

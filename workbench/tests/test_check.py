@@ -14,7 +14,7 @@ from guest import qemu
 from lib import console, lock, paths
 from lib.cases import Case
 from lib.errors import CommandError
-from shared import GOOD, Folder, alive, wait_for
+from shared import GOOD, PATIENCE, Folder, alive, wait_for
 
 
 class Stub:
@@ -239,7 +239,7 @@ class Interrupted(Folder):
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE) as command:
                 self.assertTrue(wait_for(lambda: len(pids.read_text().split()) == 2), "no guest was started")
                 os.kill(command.pid, number)
-                _, told = command.communicate(timeout=30)
+                _, told = command.communicate(timeout=PATIENCE)
             self.assertEqual((command.returncode, told.count("\n")), (status, 1), told)
             self.assertIn(said, told)
             started = [int(word) for word in pids.read_text().split()]

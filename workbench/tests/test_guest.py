@@ -18,7 +18,7 @@ from check import plan
 from guest import demo, judge, machines, qemu, results, root, shell, stacks
 from lib import console, paths
 from lib.errors import CommandError
-from shared import Folder, alive, wait_for
+from shared import PATIENCE, Folder, alive, wait_for
 
 SAID = "workbench: job "
 
@@ -93,7 +93,7 @@ qemu.watch(["qemu-system-x86_64"], folder / "log", int(sys.argv[3]), b"")
         for number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT):
             parent, pid = self.started()
             parent.send_signal(number)
-            parent.wait(timeout=10)
+            parent.wait(timeout=PATIENCE)
             self.until(lambda: not alive(pid))
             (self.folder / "pid").unlink()
 

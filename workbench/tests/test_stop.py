@@ -10,7 +10,7 @@ import unittest
 from pathlib import Path
 
 from lib import paths, stop
-from shared import Folder, alive, wait_for
+from shared import PATIENCE, Folder, alive, wait_for
 
 # Two threads that run one program after the other; each program notes its process id, and will not end by itself.
 PROGRAM = """
@@ -54,7 +54,7 @@ class Ended(Folder):
             self.assertTrue(wait_for(lambda: len(self.started()) == running))
             began = time.monotonic()
             (os.killpg if group else os.kill)(command.pid, number)
-            _, said = command.communicate(timeout=30)
+            _, said = command.communicate(timeout=PATIENCE)
             took = time.monotonic() - began
         time.sleep(0.3)
         return command.returncode, said, took
@@ -90,7 +90,7 @@ class Ended(Folder):
             os.kill(command.pid, signal.SIGCONT)
             self.assertTrue(wait_for(lambda: "T" not in {state(pid) for pid in (command.pid, *self.started())}))
             os.kill(command.pid, signal.SIGINT)
-            self.assertEqual(command.wait(timeout=30), 130)
+            self.assertEqual(command.wait(timeout=PATIENCE), 130)
 
     def test_programs_that_do_not_listen_are_killed(self):
         self.assert_over(signal.SIGINT, "interrupted", self.end(signal.SIGINT, STUBBORN, group=True), 20.0)
@@ -106,7 +106,7 @@ class Ended(Folder):
 class Status(unittest.TestCase):
     def status(self, work):
         script = f"import sys; sys.path.insert(0, {str(paths.WORKBENCH)!r})\nfrom lib import stop, errors\n{work}\nsys.exit(stop.guarded(work))"
-        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=30)
+        return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=PATIENCE)
 
     def test_the_exit_status_is_the_work_s(self):
         for work, status in (("work = lambda: None", 0), ("work = lambda: 3", 3), ("work = lambda: sys.exit(4)", 4), ("work = lambda: 1 / 0", 1)):

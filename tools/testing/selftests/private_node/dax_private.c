@@ -18,6 +18,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/io_uring.h>
 #include <linux/kernel-page-flags.h>
 #include <linux/mempolicy.h>
 #include <signal.h>
@@ -42,6 +43,7 @@
 #define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
 #define OURS		"dax_private"
 
+#define NOBODY		65534
 #define MAX_DEVICES	8
 #define MAX_NODES	1024
 #define MAX_BLOCKS	4096
@@ -1582,6 +1584,71 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 				 not_unplugged(self->second, other));
 	}
 	ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
+/*
+ * What anybody can have: a ring of io_uring whose thread in the kernel computes
+ * for an hour without ever going to sleep. The child says 0 when it has it, or
+ * the errno.
+ */
+static pid_t ring_of_nobody(int *error)
+{
+	int said[2];
+	pid_t child;
+
+	if (pipe(said))
+		return -1;
+	child = fork();
+	if (!child) {
+		struct io_uring_params params = {
+			.flags = IORING_SETUP_SQPOLL,
+			.sq_thread_idle = 3600 * 1000,
+		};
+		int code = 0;
+
+		if (setgid(NOBODY) || setuid(NOBODY) ||
+		    syscall(__NR_io_uring_setup, 4, &params) < 0)
+			code = errno;
+		if (write(said[1], &code, sizeof(code)) == sizeof(code))
+			pause();
+		_exit(0);
+	}
+	close(said[1]);
+	if (child > 0 && read(said[0], error, sizeof(*error)) != sizeof(*error))
+		*error = EPIPE;
+	close(said[0]);
+	return child;
+}
+
+/* Nobody can make a claim wait, or what follows it, by computing in the kernel. */
+TEST_F_TIMEOUT(dax, nobody_delays_a_claim, TIMEOUT)
+{
+	static const char * const states[] = { "online", "unplugged" };
+	int status, error = 0;
+	pid_t ring, writer;
+	bool ended;
+
+	ring = ring_of_nobody(&error);
+	ASSERT_LT(0, ring);
+	for (int i = 0; i < 2 && !error; i++) {
+		writer = dax_write_in_child(self->first, "state", states[i], TIMEOUT);
+		ASSERT_LT(0, writer);
+		ended = ends(writer, &status, UNPLUG_SECONDS);
+		EXPECT_TRUE(ended) {
+			TH_LOG("%s waits for a task that never sleeps", states[i]);
+		}
+		/* Who still waits is let go, so that the others can have the device. */
+		if (!ended) {
+			kill(ring, SIGKILL);
+			ASSERT_EQ(writer, waitpid(writer, &status, 0));
+		}
+		EXPECT_EQ(0, status);
+	}
+	kill(ring, SIGKILL);
+	ASSERT_EQ(ring, waitpid(ring, &status, 0));
+	if (error)
+		SKIP(return, "no io_uring for an ordinary user: %s", strerror(error));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 

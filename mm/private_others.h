@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whose policy places the pages of a tmpfs file that has none: that of the task
- * that makes them, or reads them back from swap. But a policy that names private
- * nodes is for the task's own memory. What it does to the mapping of another
- * process, or to everybody's files (swapoff), is placed as by default.
+ * A policy that names private nodes is for the task's own memory. What it does
+ * to the mapping of another process, or to everybody's files (swapoff), is
+ * placed as by default: see mm/private_others.c.
  *
- * Between private_shmem_begin() and private_shmem_end() the task remembers which
+ * Whose policy places the pages of a tmpfs file that has none: that of the task
+ * that makes them, or reads them back from swap. Between private_shmem_begin() and private_shmem_end() the task remembers which
  * it is. They do not nest: nothing in there faults for a user.
  */
-#ifndef __MM_PRIVATE_SHMEM_H
-#define __MM_PRIVATE_SHMEM_H
+#ifndef __MM_PRIVATE_OTHERS_H
+#define __MM_PRIVATE_OTHERS_H
 
 #include <linux/mempolicy.h>
 #include <linux/mm_types.h>
@@ -17,6 +17,8 @@
 #include <linux/sched.h>
 
 #ifdef CONFIG_PRIVATE_NODES
+
+struct mempolicy *mpol_of_others(struct mempolicy *pol);
 
 /**
  * private_shmem_begin - pages of a tmpfs file are made for somebody
@@ -58,6 +60,11 @@ static inline struct mempolicy *private_shmem_policy(void)
 
 #else /* CONFIG_PRIVATE_NODES */
 
+static inline struct mempolicy *mpol_of_others(struct mempolicy *pol)
+{
+	return pol;
+}
+
 static inline void private_shmem_begin(const struct mm_struct *mm) {}
 static inline void private_shmem_end(void) {}
 
@@ -66,4 +73,4 @@ static inline void private_shmem_end(void) {}
 
 #endif /* CONFIG_PRIVATE_NODES */
 
-#endif /* __MM_PRIVATE_SHMEM_H */
+#endif /* __MM_PRIVATE_OTHERS_H */

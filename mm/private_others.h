@@ -29,7 +29,7 @@ struct mempolicy *mpol_of_others(struct mempolicy *pol);
 static inline void private_shmem_begin(const struct mm_struct *mm)
 {
 	if (private_nodes_enabled())
-		current->mpol_for_others = !mm || mm != current->mm;
+		current->private_nodes.for_others = !mm || mm != current->mm;
 }
 
 /**
@@ -40,7 +40,7 @@ static inline void private_shmem_begin(const struct mm_struct *mm)
 static inline void private_shmem_end(void)
 {
 	if (private_nodes_enabled())
-		current->mpol_for_others = false;
+		current->private_nodes.for_others = false;
 }
 
 /**
@@ -53,7 +53,7 @@ static inline struct mempolicy *private_shmem_policy(void)
 {
 	struct mempolicy *pol = get_task_policy(current);
 
-	if (private_nodes_enabled() && current->mpol_for_others)
+	if (private_nodes_enabled() && current->private_nodes.for_others)
 		return mpol_of_others(pol);
 	return pol;
 }

@@ -5,8 +5,9 @@
  * placed as by default: see mm/private_others.c.
  *
  * Whose policy places the pages of a tmpfs file that has none: that of the task
- * that makes them, or reads them back from swap. Between private_shmem_begin() and private_shmem_end() the task remembers which
- * it is. They do not nest: nothing in there faults for a user.
+ * that makes them, or reads them back from swap. Between private_shmem_begin()
+ * and private_shmem_end() the task remembers which it is. They do not nest:
+ * nothing in there faults for a user.
  */
 #ifndef __MM_PRIVATE_OTHERS_H
 #define __MM_PRIVATE_OTHERS_H

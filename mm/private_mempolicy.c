@@ -48,30 +48,34 @@
 static_assert(offsetof(struct mempolicy, w) ==
 	      ALIGN(offsetofend(struct mempolicy, home_node), sizeof(long)));
 
-/*
- * MPOL_PREFERRED turns into a node for all requests of the task; with one node
- * MPOL_PREFERRED_MANY is the same to users.
- */
-bool __private_policy_flags_valid(unsigned short mode, unsigned short flags)
+struct mempolicy *__private_policy_new(struct mempolicy *pol, nodemask_t *nodes)
 {
-	switch (mode) {
-	case MPOL_BIND:
-	case MPOL_PREFERRED_MANY:
-	case MPOL_INTERLEAVE:
-	case MPOL_WEIGHTED_INTERLEAVE:
-		break;
-	default:
-		return false;
-	}
-	return (flags & MPOL_F_STATIC_NODES) &&
-	       !(flags & (MPOL_F_RELATIVE_NODES | MPOL_F_NUMA_BALANCING));
-}
+	int err;
 
-int __private_policy_new(struct mempolicy *pol, nodemask_t *nodes)
-{
 	/* Before anything is looked up: see the table in private_policy.c. */
 	pol->private_stamp = private_policy_stamp();
-	return private_policy_permit(nodes);
+	err = private_policy_permit(nodes);
+	if (!err)
+		return pol;
+	mpol_put(pol);
+	return ERR_PTR(err);
+}
+
+/**
+ * private_policy_any_ordinary - nodes for what is not for private ones
+ * @pol: a new policy that names no ordinary node that the task has
+ *
+ * They are all that the task has, if it is a private policy.
+ *
+ * Context: The task's alloc_lock or mmap_lock is held.
+ * Return: 0, or -EINVAL: an ordinary policy, or the task has none.
+ */
+int private_policy_any_ordinary(struct mempolicy *pol)
+{
+	if (!mpol_is_private(pol))
+		return -EINVAL;
+	return nodes_and(pol->nodes, cpuset_current_mems_allowed,
+			 node_states[N_MEMORY]) ? 0 : -EINVAL;
 }
 
 int __private_policy_check_range(struct mm_struct *mm, unsigned long start,

@@ -20,12 +20,13 @@
 #ifdef CONFIG_PRIVATE_NODES
 
 /* mm/mempolicy.c */
+#define VISIBLE_IF_PRIVATE_NODES
 int mpol_interleave_nid(unsigned short mode, const nodemask_t *nodes,
 			pgoff_t ilx);
 
 /* mm/private_mempolicy.c */
-bool __private_policy_flags_valid(unsigned short mode, unsigned short flags);
-int __private_policy_new(struct mempolicy *pol, nodemask_t *nodes);
+struct mempolicy *__private_policy_new(struct mempolicy *pol, nodemask_t *nodes);
+int private_policy_any_ordinary(struct mempolicy *pol);
 int __private_policy_check_range(struct mm_struct *mm, unsigned long start,
 				 unsigned long end);
 bool private_folio_stays(const struct folio *folio);
@@ -43,28 +44,69 @@ void __private_policy_hint(const nodemask_t *nodes);
  * @mode: its mode
  * @flags: its flags
  *
+ * MPOL_PREFERRED turns into a node for all requests of the task; with one node
+ * MPOL_PREFERRED_MANY is the same to users.
+ *
  * Context: Any.
  * Return: false if MPOL_F_PRIVATE does not go with the rest.
  */
 static inline bool private_policy_flags_valid(unsigned short mode,
 					      unsigned short flags)
 {
-	return !(flags & MPOL_F_PRIVATE) ||
-	       __private_policy_flags_valid(mode, flags);
+	if (!(flags & MPOL_F_PRIVATE))
+		return true;
+	switch (mode) {
+	case MPOL_BIND:
+	case MPOL_PREFERRED_MANY:
+	case MPOL_INTERLEAVE:
+	case MPOL_WEIGHTED_INTERLEAVE:
+		return (flags & MPOL_F_STATIC_NODES) &&
+		       !(flags & (MPOL_F_RELATIVE_NODES |
+				  MPOL_F_NUMA_BALANCING));
+	default:
+		return false;
+	}
+}
+
+/**
+ * private_policy_mode - take a mode that names private nodes for what it is
+ * @mode: what a user said, without the flags of all kernels; set to the mode
+ * @flags: these flags; MPOL_F_PRIVATE is added
+ *
+ * To be called if @mode is none: with the flag in it that is so, and who does
+ * not use it is not asked.
+ *
+ * Context: Any.
+ * Return: 0, or -EINVAL if there is no such mode, or not with these flags.
+ */
+static inline int private_policy_mode(int *mode, unsigned short *flags)
+{
+	if (!(*mode & MPOL_F_PRIVATE))
+		return -EINVAL;
+	*mode &= ~MPOL_F_PRIVATE;
+	*flags |= MPOL_F_PRIVATE;
+	if ((unsigned int)*mode >= MPOL_MAX ||
+	    !private_policy_flags_valid(*mode, *flags))
+		return -EINVAL;
+	return 0;
 }
 
 /**
  * private_policy_new - complete a new policy
- * @pol: the policy
+ * @pol: the policy, NULL or an error
  * @nodes: what the user named; private nodes that he may not name are taken out,
  *	unless that is all of them
  *
  * Context: Process, without a lock; asks for a capability if it has to.
- * Return: 0, always for an ordinary policy; as private_policy_permit().
+ * Return: @pol, always if it is no private policy. Otherwise an error of
+ * private_policy_permit(), and @pol has been put.
  */
-static inline int private_policy_new(struct mempolicy *pol, nodemask_t *nodes)
+static inline struct mempolicy *private_policy_new(struct mempolicy *pol,
+						   nodemask_t *nodes)
 {
-	return mpol_is_private(pol) ? __private_policy_new(pol, nodes) : 0;
+	if (IS_ERR(pol) || !mpol_is_private(pol))
+		return pol;
+	return __private_policy_new(pol, nodes);
 }
 
 /**
@@ -167,15 +209,29 @@ static inline void private_policy_hint(const nodemask_t *nodes)
 
 #else /* CONFIG_PRIVATE_NODES */
 
+/* Not called, and so it is not there. */
+#define VISIBLE_IF_PRIVATE_NODES	static __maybe_unused
+
 static inline bool private_policy_flags_valid(unsigned short mode,
 					      unsigned short flags)
 {
 	return true;
 }
 
-static inline int private_policy_new(struct mempolicy *pol, nodemask_t *nodes)
+static inline int private_policy_mode(int *mode, unsigned short *flags)
 {
-	return 0;
+	return -EINVAL;
+}
+
+static inline struct mempolicy *private_policy_new(struct mempolicy *pol,
+						   nodemask_t *nodes)
+{
+	return pol;
+}
+
+static inline int private_policy_any_ordinary(struct mempolicy *pol)
+{
+	return -EINVAL;
 }
 
 static inline int private_policy_check_range(const struct mempolicy *pol,

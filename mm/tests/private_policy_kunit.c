@@ -46,6 +46,7 @@
 #include "../private_mempolicy.h"
 #include "../private_migrate.h"
 #include "../private_node.h"
+#include "../private_others.h"
 #include "../private_pin.h"
 #include "../private_policy.h"
 #ifdef CONFIG_CPUSETS

@@ -34,14 +34,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DAX		"/sys/bus/dax"
-#define NODES		"/sys/devices/system/node"
+#include "dax.h"
+
 #define BLOCKS		"/sys/devices/system/memory"
 #define HOOK		"/sys/kernel/debug/test_private_node"
 #define POISON		"/sys/kernel/debug/hwpoison/corrupt-pfn"
 #define LEFT		DAX "/drivers/" OURS "/left_behind"
 #define SOFT_OFFLINE	"/sys/devices/system/memory/soft_offline_page"
-#define OURS		"dax_private"
 
 #define NOBODY		65534
 #define MAX_DEVICES	8
@@ -75,120 +74,9 @@ struct zones {
 	char names[128];
 };
 
-/* Returns the length, or -1. */
-static ssize_t read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	size_t len = 0;
-	ssize_t got = 0;
-
-	if (fd < 0)
-		return -1;
-	while (len < size - 1 && (got = read(fd, buf + len, size - 1 - len)) > 0)
-		len += got;
-	close(fd);
-	if (got < 0)
-		return -1;
-	buf[len] = '\0';
-	return len;
-}
-
-/* Returns 0 or the errno of the write. */
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int error = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		error = errno;
-	close(fd);
-	return error;
-}
-
-static int driver_write(const char *driver, const char *file, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), DAX "/drivers/%s/%s", driver, file);
-	return write_file(path, text);
-}
-
-static int dax_write(const struct dax *dax, const char *attr, const char *text)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax->name, attr);
-	return write_file(path, text);
-}
-
-/* The value of an attribute without its newline; "?" if it cannot be read. */
-static const char *dax_read(const struct dax *dax, const char *attr)
-{
-	static char buf[256];
-	char path[256];
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax->name, attr);
-	if (read_file(path, buf, sizeof(buf)) < 0)
-		return "?";
-	buf[strcspn(buf, "\n")] = '\0';
-	return buf;
-}
-
-static void dax_driver(const struct dax *dax, char *name, size_t size)
-{
-	char path[256], target[PATH_MAX];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/driver", dax->name);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0) {
-		*name = '\0';
-		return;
-	}
-	target[len] = '\0';
-	snprintf(name, size, "%s", strrchr(target, '/') + 1);
-}
-
-static bool dax_is_ours(const struct dax *dax)
-{
-	char driver[32];
-
-	dax_driver(dax, driver, sizeof(driver));
-	return !strcmp(driver, OURS);
-}
-
 static int dax_node(const struct dax *dax)
 {
-	return atoi(dax_read(dax, "private/node"));
-}
-
-/* Is this node in a list of nodes, such as "0,2-3"? */
-static bool list_has(const char *list, int nid)
-{
-	char buf[4096], *word, *rest = buf;
-
-	snprintf(buf, sizeof(buf), "%s", list);
-	while ((word = strsep(&rest, ",\n"))) {
-		int first, last;
-		int fields = sscanf(word, "%d-%d", &first, &last);
-
-		if (fields == 1)
-			last = first;
-		if (fields >= 1 && first <= nid && nid <= last)
-			return true;
-	}
-	return false;
-}
-
-/* Is it in one of the lists of /sys/devices/system/node? */
-static bool node_in(const char *list, int nid)
-{
-	char path[64], buf[4096];
-
-	snprintf(path, sizeof(path), NODES "/%s", list);
-	return read_file(path, buf, sizeof(buf)) >= 0 && list_has(buf, nid);
+	return atoi(dax_read(dax->name, "private/node"));
 }
 
 /*
@@ -471,7 +359,7 @@ static long hook_held(int nid, bool others)
 /* Nobody uses its memory, and it is not managed by a driver we do not know. */
 static bool dax_usable(const struct dax *dax)
 {
-	const char *state = dax_read(dax, "state");
+	const char *state = dax_read(dax->name, "state");
 
 	if (!dax->size || dax->target_node < 0)
 		return false;
@@ -490,8 +378,8 @@ static unsigned long long dax_usable_size(const struct dax *dax)
 	if (read_file(BLOCKS "/block_size_bytes", buf, sizeof(buf)) < 0)
 		return 0;
 	block = strtoull(buf, NULL, 16);
-	start = strtoull(dax_read(dax, "resource"), NULL, 0);
-	end = start + strtoull(dax_read(dax, "size"), NULL, 0);
+	start = strtoull(dax_read(dax->name, "resource"), NULL, 0);
+	end = start + strtoull(dax_read(dax->name, "size"), NULL, 0);
 	start = (start + block - 1) / block * block;
 	end = end / block * block;
 	return end > start ? end - start : 0;
@@ -517,9 +405,9 @@ static int dax_find(struct dax *dax)
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(new->name, sizeof(new->name), "%.31s", entry->d_name);
-		dax_driver(new, new->driver, sizeof(new->driver));
-		new->size = strtoull(dax_read(new, "size"), NULL, 0);
-		if (sscanf(dax_read(new, "target_node"), "%d", &new->target_node) != 1)
+		dax_driver(new->name, new->driver, sizeof(new->driver));
+		new->size = strtoull(dax_read(new->name, "size"), NULL, 0);
+		if (sscanf(dax_read(new->name, "target_node"), "%d", &new->target_node) != 1)
 			new->target_node = -1;
 		count += dax_usable(new);
 	}
@@ -531,7 +419,7 @@ static int dax_find(struct dax *dax)
 static bool dax_bind(const struct dax *dax)
 {
 	/* The id makes it match; if it is there already, that is all it does. */
-	return !driver_write(OURS, "new_id", dax->name) && dax_is_ours(dax);
+	return !driver_write(OURS, "new_id", dax->name) && dax_is_ours(dax->name);
 }
 
 /* Bound to our driver, unplugged, and with the settings that it comes with. */
@@ -539,23 +427,23 @@ static bool dax_take(const struct dax *dax)
 {
 	char driver[32];
 
-	dax_driver(dax, driver, sizeof(driver));
+	dax_driver(dax->name, driver, sizeof(driver));
 	if (strcmp(driver, OURS)) {
 		if (*driver && driver_write(driver, "unbind", dax->name))
 			return false;
 		if (!dax_bind(dax))
 			return false;
 	}
-	return !dax_write(dax, "state", "unplugged") &&
-	       !dax_write(dax, "private/target_node", "default") &&
-	       !dax_write(dax, "private/features", "default") &&
-	       !dax_write(dax, "private/adistance", "default");
+	return !dax_write(dax->name, "state", "unplugged") &&
+	       !dax_write(dax->name, "private/target_node", "default") &&
+	       !dax_write(dax->name, "private/features", "default") &&
+	       !dax_write(dax->name, "private/adistance", "default");
 }
 
 static void dax_give_back(const struct dax *dax)
 {
-	if (dax_is_ours(dax)) {
-		dax_write(dax, "state", "unplugged");
+	if (dax_is_ours(dax->name)) {
+		dax_write(dax->name, "state", "unplugged");
 		driver_write(OURS, "unbind", dax->name);
 	}
 	driver_write(OURS, "remove_id", dax->name);
@@ -571,7 +459,7 @@ static pid_t main_pid;
 /* What a plugged device lacks to be one, "" for nothing. */
 static const char *not_plugged(const struct dax *dax, int node)
 {
-	if (strcmp(dax_read(dax, "state"), "online"))
+	if (strcmp(dax_read(dax->name, "state"), "online"))
 		return "state is not online";
 	if (dax_node(dax) != node)
 		return "another node";
@@ -587,7 +475,7 @@ static const char *not_plugged(const struct dax *dax, int node)
 /* The same for an unplugged one, and for a node that nobody else plugged. */
 static const char *not_unplugged(const struct dax *dax, int node)
 {
-	if (strcmp(dax_read(dax, "state"), "unplugged"))
+	if (strcmp(dax_read(dax->name, "state"), "unplugged"))
 		return "state is not unplugged";
 	if (dax_node(dax) != -1)
 		return "has a node";
@@ -639,14 +527,14 @@ FIXTURE_TEARDOWN(dax)
 TEST_F_TIMEOUT(dax, bound_is_unplugged, TIMEOUT)
 {
 	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
-	ASSERT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
-	ASSERT_LT(0, atoi(dax_read(self->first, "private/adistance")));
-	ASSERT_NE('\0', *dax_read(self->first, "private/features"));
+	ASSERT_EQ(self->nid, atoi(dax_read(self->first->name, "private/target_node")));
+	ASSERT_LT(0, atoi(dax_read(self->first->name, "private/adistance")));
+	ASSERT_NE('\0', *dax_read(self->first->name, "private/features"));
 }
 
 TEST_F_TIMEOUT(dax, plug_and_unplug, TIMEOUT)
 {
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 
 	/* All of it is there, movable, and free. */
@@ -655,7 +543,7 @@ TEST_F_TIMEOUT(dax, plug_and_unplug, TIMEOUT)
 	ASSERT_EQ(dax_usable_size(self->first),
 		  self->zones.managed * (unsigned long long)getpagesize());
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -665,7 +553,7 @@ TEST_F_TIMEOUT(dax, ordinary_memory_does_not_notice, TIMEOUT)
 {
 	long kb;
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_EQ(self->before.total, memory_kb("MemTotal"));
 	ASSERT_EQ(self->before.commit_limit, memory_kb("CommitLimit"));
 	kb = memory_kb("MemTotal");
@@ -690,10 +578,10 @@ TEST_F_TIMEOUT(dax, cycles, TIMEOUT)
 	for (int i = -1; i < cycles; i++) {
 		if (!i)
 			before = memory_kb("MemAvailable");
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_STREQ("", not_plugged(self->first, self->nid));
 		ASSERT_TRUE(all_free(self->nid, &self->zones));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	}
 	after = memory_kb("MemAvailable");
@@ -777,7 +665,7 @@ TEST_F_TIMEOUT(dax, out_of_memory_half_way, TIMEOUT)
 					    &error); nth = next_allocation(nth)) {
 		if (!error) {
 			EXPECT_STREQ("", not_plugged(self->first, self->nid));
-			EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
+			EXPECT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 			continue;
 		}
 		failed[0]++;
@@ -796,7 +684,7 @@ TEST_F_TIMEOUT(dax, out_of_memory_half_way, TIMEOUT)
 	     nth = next_allocation(nth)) {
 		if (!error) {
 			EXPECT_STREQ("", not_unplugged(self->first, self->nid));
-			EXPECT_EQ(0, dax_write(self->first, "state", "online"));
+			EXPECT_EQ(0, dax_write(self->first->name, "state", "online"));
 			continue;
 		}
 		failed[1]++;
@@ -831,31 +719,31 @@ TEST_F_TIMEOUT(dax, two_devices, TIMEOUT)
 		int error = 0;
 
 		for (int i = 0; i < 5 && !error; i++) {
-			error = dax_write(self->second, "state", "online");
+			error = dax_write(self->second->name, "state", "online");
 			if (!error)
-				error = dax_write(self->second, "state", "unplugged");
+				error = dax_write(self->second->name, "state", "unplugged");
 		}
 		_exit(error);
 	}
 	for (int i = 0; i < 5; i++) {
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_STREQ("", not_plugged(self->first, self->nid));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	}
 	ASSERT_EQ(child, waitpid(child, &status, 0));
 	ASSERT_EQ(0, status);
 	ASSERT_STREQ("", traces_differ(&self->before));
 
 	/* Each keeps its own node while the other goes. */
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
-	ASSERT_EQ(0, dax_write(self->second, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->second->name, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	ASSERT_STREQ("", not_plugged(self->second, other));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	ASSERT_STREQ("", not_plugged(self->second, other));
 	ASSERT_TRUE(all_free(other, &self->zones));
-	ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->second->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -867,10 +755,10 @@ TEST_F_TIMEOUT(dax, one_owner, TIMEOUT)
 	if (!self->second)
 		SKIP(return, "needs two dax devices with a node each");
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	snprintf(text, sizeof(text), "%d", self->nid);
-	ASSERT_EQ(0, dax_write(self->second, "private/target_node", text));
-	ASSERT_EQ(EBUSY, dax_write(self->second, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->second->name, "private/target_node", text));
+	ASSERT_EQ(EBUSY, dax_write(self->second->name, "state", "online"));
 	ASSERT_STREQ("", not_unplugged(self->second, self->second->target_node));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
@@ -879,8 +767,8 @@ TEST_F_TIMEOUT(dax, one_owner, TIMEOUT)
 
 	/* Refused for that node only. */
 	snprintf(text, sizeof(text), "%d", self->second->target_node);
-	ASSERT_EQ(0, dax_write(self->second, "private/target_node", text));
-	ASSERT_EQ(0, dax_write(self->second, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->second->name, "private/target_node", text));
+	ASSERT_EQ(0, dax_write(self->second->name, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->second, self->second->target_node));
 }
 
@@ -893,8 +781,8 @@ TEST_F_TIMEOUT(dax, node_with_memory, TIMEOUT)
 		if (!node_in("has_memory", nid) && !node_in("has_cpu", nid))
 			continue;
 		snprintf(text, sizeof(text), "%d", nid);
-		ASSERT_EQ(0, dax_write(self->first, "private/target_node", text));
-		ASSERT_EQ(EBUSY, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "private/target_node", text));
+		ASSERT_EQ(EBUSY, dax_write(self->first->name, "state", "online"));
 		ASSERT_STREQ("", not_unplugged(self->first, nid));
 	}
 	ASSERT_STREQ("", traces_differ(&self->before));
@@ -913,8 +801,8 @@ TEST_F_TIMEOUT(dax, any_reserved_node, TIMEOUT)
 	if (*reserved && strstr(cmdline, "node="))
 		SKIP(return, "needs reserved nodes for any device: not numa_spm=node=");
 
-	ASSERT_EQ(0, dax_write(self->first, "private/target_node", "-1"));
-	error = dax_write(self->first, "state", "online");
+	ASSERT_EQ(0, dax_write(self->first->name, "private/target_node", "-1"));
+	error = dax_write(self->first->name, "state", "online");
 	if (!*reserved) {
 		ASSERT_EQ(ENOSPC, error);
 		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
@@ -925,7 +813,7 @@ TEST_F_TIMEOUT(dax, any_reserved_node, TIMEOUT)
 			TH_LOG("node %d, reserved are %s", nid, reserved);
 		}
 		ASSERT_STREQ("", not_plugged(self->first, nid));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 		ASSERT_STREQ("", not_unplugged(self->first, nid));
 	}
 	ASSERT_STREQ("", traces_differ(&self->before));
@@ -970,15 +858,15 @@ TEST_F_TIMEOUT(dax, bad_values, TIMEOUT)
 
 	for (unsigned int i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
 		snprintf(was, sizeof(was), "%s",
-			 dax_read(self->first, bad[i].attr));
-		EXPECT_EQ(EINVAL, dax_write(self->first, bad[i].attr,
+			 dax_read(self->first->name, bad[i].attr));
+		EXPECT_EQ(EINVAL, dax_write(self->first->name, bad[i].attr,
 					    bad[i].value)) {
 			TH_LOG("%s: \"%s\"", bad[i].attr, bad[i].value);
 		}
-		EXPECT_STREQ(was, dax_read(self->first, bad[i].attr));
+		EXPECT_STREQ(was, dax_read(self->first->name, bad[i].attr));
 	}
 	/* Read-only for root, too. */
-	EXPECT_EQ(EACCES, dax_write(self->first, "private/node", "1"));
+	EXPECT_EQ(EACCES, dax_write(self->first->name, "private/node", "1"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -990,40 +878,40 @@ TEST_F_TIMEOUT(dax, good_values, TIMEOUT)
 	};
 
 	for (unsigned int i = 0; i < sizeof(features) / sizeof(*features); i++) {
-		ASSERT_EQ(0, dax_write(self->first, "private/features", features[i]));
-		ASSERT_STREQ(features[i], dax_read(self->first, "private/features"));
+		ASSERT_EQ(0, dax_write(self->first->name, "private/features", features[i]));
+		ASSERT_STREQ(features[i], dax_read(self->first->name, "private/features"));
 	}
-	ASSERT_EQ(0, dax_write(self->first, "private/features", "user\n"));
-	ASSERT_EQ(0, dax_write(self->first, "private/adistance", "1234\n"));
-	ASSERT_STREQ("1234", dax_read(self->first, "private/adistance"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online\n"));
-	ASSERT_STREQ("user", dax_read(self->first, "private/features"));
-	ASSERT_STREQ("1234", dax_read(self->first, "private/adistance"));
+	ASSERT_EQ(0, dax_write(self->first->name, "private/features", "user\n"));
+	ASSERT_EQ(0, dax_write(self->first->name, "private/adistance", "1234\n"));
+	ASSERT_STREQ("1234", dax_read(self->first->name, "private/adistance"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online\n"));
+	ASSERT_STREQ("user", dax_read(self->first->name, "private/features"));
+	ASSERT_STREQ("1234", dax_read(self->first->name, "private/adistance"));
 }
 
 /* Nothing can be set while memory is plugged; the wrong order is harmless. */
 TEST_F_TIMEOUT(dax, settings_are_fixed_while_online, TIMEOUT)
 {
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(self->first, "private/features", "user"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "private/features", "user"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 
-	EXPECT_EQ(EBUSY, dax_write(self->first, "private/features", "none"));
-	EXPECT_STREQ("user", dax_read(self->first, "private/features"));
-	EXPECT_EQ(EBUSY, dax_write(self->first, "private/target_node", "-1"));
-	EXPECT_EQ(self->nid, atoi(dax_read(self->first, "private/target_node")));
-	EXPECT_EQ(EBUSY, dax_write(self->first, "private/adistance", "1"));
-	EXPECT_NE(1, atoi(dax_read(self->first, "private/adistance")));
-	EXPECT_EQ(EBUSY, dax_write(self->first, "size", "0"));
+	EXPECT_EQ(EBUSY, dax_write(self->first->name, "private/features", "none"));
+	EXPECT_STREQ("user", dax_read(self->first->name, "private/features"));
+	EXPECT_EQ(EBUSY, dax_write(self->first->name, "private/target_node", "-1"));
+	EXPECT_EQ(self->nid, atoi(dax_read(self->first->name, "private/target_node")));
+	EXPECT_EQ(EBUSY, dax_write(self->first->name, "private/adistance", "1"));
+	EXPECT_NE(1, atoi(dax_read(self->first->name, "private/adistance")));
+	EXPECT_EQ(EBUSY, dax_write(self->first->name, "size", "0"));
 	/* A bad value is bad whatever the state. */
-	EXPECT_EQ(EINVAL, dax_write(self->first, "private/features", "bogus"));
-	EXPECT_EQ(EINVAL, dax_write(self->first, "state", "bogus"));
+	EXPECT_EQ(EINVAL, dax_write(self->first->name, "private/features", "bogus"));
+	EXPECT_EQ(EINVAL, dax_write(self->first->name, "state", "bogus"));
 
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(self->first, "private/features", "none"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "private/features", "none"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1031,18 +919,18 @@ TEST_F_TIMEOUT(dax, settings_are_fixed_while_online, TIMEOUT)
 TEST_F_TIMEOUT(dax, rebind, TIMEOUT)
 {
 	for (int i = 0; i < 3; i++) {
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_STREQ("", not_plugged(self->first, self->nid));
 		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-		ASSERT_FALSE(dax_is_ours(self->first));
+		ASSERT_FALSE(dax_is_ours(self->first->name));
 		ASSERT_FALSE(node_in("has_private_memory", self->nid));
 		ASSERT_STREQ("", traces_differ(&self->before));
 		ASSERT_TRUE(dax_bind(self->first));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	}
 
 	/* Blocks that somebody has taken offline go as well. */
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_EQ(0, blocks_write(self->nid, "offline"));
 	ASSERT_FALSE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
@@ -1056,7 +944,7 @@ TEST_F_TIMEOUT(dax, blocks_in_any_zone, TIMEOUT)
 		"online", "online_movable", "online_kernel",
 	};
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	for (unsigned int i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		ASSERT_EQ(0, blocks_write(self->nid, "offline"));
 		ASSERT_FALSE(node_in("has_private_memory", self->nid));
@@ -1070,7 +958,7 @@ TEST_F_TIMEOUT(dax, blocks_in_any_zone, TIMEOUT)
 		node_zones(self->nid, &self->zones, self->others, TEXT);
 		ASSERT_STREQ(self->before.zones, self->others);
 	}
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1083,16 +971,16 @@ static bool cut(const struct dax *dax, struct dax *part)
 	char size[32];
 
 	memset(part, 0, sizeof(*part));
-	if (dax_is_ours(dax) && driver_write(OURS, "unbind", dax->name))
+	if (dax_is_ours(dax->name) && driver_write(OURS, "unbind", dax->name))
 		return false;
 	snprintf(size, sizeof(size), "%llu", dax->size / 2);
-	if (dax_write(dax, "size", size) ||
-	    dax_write(dax, "../dax_region/create", "1"))
+	if (dax_write(dax->name, "size", size) ||
+	    dax_write(dax->name, "../dax_region/create", "1"))
 		return false;
 	snprintf(part->name, sizeof(part->name), "%.31s",
-		 dax_read(dax, "../dax_region/create"));
+		 dax_read(dax->name, "../dax_region/create"));
 	part->size = dax->size / 2;
-	return !dax_write(part, "size", size);
+	return !dax_write(part->name, "size", size);
 }
 
 /* Delete the second one. */
@@ -1100,13 +988,13 @@ static bool drop(const struct dax *dax, const struct dax *part)
 {
 	char driver[32];
 
-	dax_driver(part, driver, sizeof(driver));
+	dax_driver(part->name, driver, sizeof(driver));
 	if (*driver)
 		driver_write(driver, "unbind", part->name);
 	driver_write("kmem", "remove_id", part->name);
 	driver_write(OURS, "remove_id", part->name);
-	return !dax_write(part, "size", "0") &&
-	       !dax_write(dax, "../dax_region/delete", part->name);
+	return !dax_write(part->name, "size", "0") &&
+	       !dax_write(dax->name, "../dax_region/delete", part->name);
 }
 
 /* Put them together again. */
@@ -1114,13 +1002,13 @@ static bool join(const struct dax *dax, const struct dax *part)
 {
 	char size[32];
 
-	dax_write(dax, "state", "unplugged");
-	if (dax_is_ours(dax))
+	dax_write(dax->name, "state", "unplugged");
+	if (dax_is_ours(dax->name))
 		driver_write(OURS, "unbind", dax->name);
 	if (!drop(dax, part))
 		return false;
 	snprintf(size, sizeof(size), "%llu", dax->size);
-	return !dax_write(dax, "size", size) && dax_bind(dax);
+	return !dax_write(dax->name, "size", size) && dax_bind(dax);
 }
 
 /* kmem has no business on a node that has an owner. */
@@ -1135,13 +1023,13 @@ TEST_F_TIMEOUT(dax, kmem_is_refused, TIMEOUT)
 	/* The first one owns the node, the second one is given to kmem. */
 	ASSERT_TRUE(cut(self->first, &part));
 	ASSERT_TRUE(dax_bind(self->first));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	/* With a reserved node, it was bound to our driver without being asked. */
-	if (dax_is_ours(&part))
+	if (dax_is_ours(part.name))
 		driver_write(OURS, "unbind", part.name);
 	driver_write("kmem", "new_id", part.name);
-	dax_driver(&part, driver, sizeof(driver));
+	dax_driver(part.name, driver, sizeof(driver));
 	EXPECT_STREQ("", driver);
 	EXPECT_TRUE(all_free(self->nid, &self->zones));
 	EXPECT_EQ(dax_usable_size(self->first),
@@ -1160,20 +1048,20 @@ TEST_F_TIMEOUT(dax, another_device_has_it, TIMEOUT)
 	ASSERT_TRUE(cut(self->first, &old));
 	ASSERT_TRUE(dax_bind(&old));
 	/* With reserved nodes, both have been plugged. */
-	dax_write(self->first, "state", "unplugged");
-	EXPECT_EQ(0, dax_write(&old, "state", "unplugged"));
-	EXPECT_EQ(0, dax_write(&old, "state", "online"));
+	dax_write(self->first->name, "state", "unplugged");
+	EXPECT_EQ(0, dax_write(old.name, "state", "unplugged"));
+	EXPECT_EQ(0, dax_write(old.name, "state", "online"));
 	EXPECT_STREQ("", not_plugged(&old, self->nid));
 	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 10));
 	EXPECT_TRUE(drop(self->first, &old));
 
-	EXPECT_EQ(0, dax_write(self->first, "../dax_region/create", "1"));
+	EXPECT_EQ(0, dax_write(self->first->name, "../dax_region/create", "1"));
 	new = old;
 	snprintf(new.name, sizeof(new.name), "%.31s",
-		 dax_read(self->first, "../dax_region/create"));
+		 dax_read(self->first->name, "../dax_region/create"));
 	EXPECT_EQ(0, driver_write(OURS, "new_id", new.name));
 	snprintf(size, sizeof(size), "%llu", new.size);
-	EXPECT_EQ(0, dax_write(&new, "size", size));
+	EXPECT_EQ(0, dax_write(new.name, "size", size));
 	EXPECT_TRUE(dax_bind(&new));
 	EXPECT_STREQ("", not_plugged(&new, self->nid));
 	EXPECT_EQ(10, hook_held(self->nid, false));
@@ -1184,12 +1072,12 @@ TEST_F_TIMEOUT(dax, another_device_has_it, TIMEOUT)
 	EXPECT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 
 	/* Until somebody says so who knows. */
-	EXPECT_EQ(0, dax_write(&new, "state", "online"));
+	EXPECT_EQ(0, dax_write(new.name, "state", "online"));
 	EXPECT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	EXPECT_EQ(0, write_file(HOOK "/held", "0"));
-	EXPECT_EQ(0, dax_write(&new, "state", "unplugged"));
+	EXPECT_EQ(0, dax_write(new.name, "state", "unplugged"));
 	EXPECT_TRUE(join(self->first, &new));
-	EXPECT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	EXPECT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1274,7 +1162,7 @@ TEST_F_TIMEOUT(dax, memory_hog, TIMEOUT)
 	char loglevels[64];
 	int status;
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 
 	if (self->hook)
@@ -1319,7 +1207,7 @@ TEST_F_TIMEOUT(dax, policy_of_private_node_only, TIMEOUT)
 		MPOL_WEIGHTED_INTERLEAVE,
 	};
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	nodes[self->nid / (8 * sizeof(long))] |=
 		1UL << self->nid % (8 * sizeof(long));
 	for (unsigned int i = 0; i < sizeof(modes) / sizeof(*modes); i++) {
@@ -1347,7 +1235,7 @@ TEST_F_TIMEOUT(dax, user_pages_do_not_move_there, TIMEOUT)
 	if (syscall(SYS_move_pages, 0, 0UL, NULL, NULL, NULL, 0) && errno == ENOSYS)
 		SKIP(return, "needs CONFIG_NUMA_MIGRATION");
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	own[self->nid / (8 * sizeof(long))] |=
 		1UL << self->nid % (8 * sizeof(long));
 	memset(all, 0xff, sizeof(all));
@@ -1384,7 +1272,7 @@ TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
 
 	if (!self->hook)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	all = self->zones.managed;
 
@@ -1407,7 +1295,7 @@ TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
 
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1418,20 +1306,20 @@ TEST_F_TIMEOUT(dax, unplug_in_use, TIMEOUT)
 
 	if (!self->hook)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key pin", self->nid, 1));
 
-	ASSERT_EQ(EBUSY, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(EBUSY, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
-	ASSERT_EQ(EBUSY, dax_write(self->first, "private/features", "user"));
+	ASSERT_EQ(EBUSY, dax_write(self->first->name, "private/features", "user"));
 	was = self->zones;
 	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
 	ASSERT_EQ(was.managed, self->zones.managed);
 
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1452,7 +1340,7 @@ static pid_t dax_write_in_child(const struct dax *dax, const char *attr,
 		/* Without SA_RESTART. */
 		sigaction(SIGALRM, &action, NULL);
 		alarm(seconds);
-		_exit(dax_write(dax, attr, text));
+		_exit(dax_write(dax->name, attr, text));
 	}
 	return child;
 }
@@ -1474,10 +1362,10 @@ TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
 
 	if (!self->hook)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	for (unsigned int i = 0; i < 5; i++)
-		snprintf(was[i], 64, "%.63s", dax_read(self->first, attrs[i]));
+		snprintf(was[i], 64, "%.63s", dax_read(self->first->name, attrs[i]));
 
 	child = dax_write_in_child(self->first, "state", "unplugged",
 				   UNPLUG_SECONDS);
@@ -1486,7 +1374,7 @@ TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
 		ASSERT_EQ(0, waitpid(child, &status, WNOHANG));
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (unsigned int i = 0; i < 5; i++)
-		EXPECT_STREQ(was[i], dax_read(self->first, attrs[i]));
+		EXPECT_STREQ(was[i], dax_read(self->first->name, attrs[i]));
 	clock_gettime(CLOCK_MONOTONIC, &end);
 	/* Who waits for the unplug waits until its alarm. */
 	EXPECT_GT(UNPLUG_SECONDS / 2, end.tv_sec - begin.tv_sec);
@@ -1504,7 +1392,7 @@ TEST_F_TIMEOUT(dax, unplug_interrupted, TIMEOUT)
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1545,8 +1433,8 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 	other = self->second->target_node;
 
 	for (unsigned int i = 0; i < sizeof(writes) / sizeof(*writes); i++) {
-		ASSERT_EQ(0, dax_write(self->second, "state", writes[i].begin));
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->second->name, "state", writes[i].begin));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 		child = dax_write_in_child(self->first, "state", "unplugged",
 					   UNPLUG_SECONDS + SIGNAL_SECONDS);
@@ -1558,7 +1446,7 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 		ASSERT_LE(0, writer);
 		if (!writer)
 			_exit(writes[i].file ?
-			      dax_write(self->second, writes[i].file, writes[i].text) :
+			      dax_write(self->second->name, writes[i].file, writes[i].text) :
 			      driver_write(OURS, writes[i].text, self->second->name));
 		EXPECT_FALSE(ends(writer, &status, 2)) {
 			TH_LOG("%s did not wait: %d", writes[i].text, status);
@@ -1574,16 +1462,16 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 		if (!ended)
 			waitpid(writer, &status, 0);
 		ASSERT_EQ(0, write_file(HOOK "/held", "0"));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 		/* Whose unbind was killed has left its memory behind. */
 		if (!writes[i].file)
 			EXPECT_TRUE(dax_bind(self->second));
-		ASSERT_STREQ(writes[i].begin, dax_read(self->second, "state"));
+		ASSERT_STREQ(writes[i].begin, dax_read(self->second->name, "state"));
 		ASSERT_STREQ("", !strcmp(writes[i].begin, "online") ?
 				 not_plugged(self->second, other) :
 				 not_unplugged(self->second, other));
 	}
-	ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->second->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1660,7 +1548,7 @@ static int state_with_signal(const struct dax *dax, const char *state, int ms)
 
 	if (setitimer(ITIMER_REAL, &soon, NULL))
 		return errno;
-	error = dax_write(dax, "state", state);
+	error = dax_write(dax->name, "state", state);
 	return setitimer(ITIMER_REAL, &never, NULL) ? errno : error;
 }
 
@@ -1676,7 +1564,7 @@ TEST_F_TIMEOUT(dax, signals_at_any_time, TIMEOUT)
 		if (error) {
 			ASSERT_EQ(EINTR, error);
 			ASSERT_STREQ("", not_unplugged(self->first, self->nid));
-			ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+			ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 			ended[0]++;
 		}
 		ASSERT_STREQ("", not_plugged(self->first, self->nid));
@@ -1686,7 +1574,7 @@ TEST_F_TIMEOUT(dax, signals_at_any_time, TIMEOUT)
 			ASSERT_EQ(EINTR, error);
 			ASSERT_STREQ("", not_plugged(self->first, self->nid));
 			ASSERT_TRUE(all_free(self->nid, &self->zones));
-			ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+			ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 			ended[1]++;
 		}
 		ASSERT_STREQ("", not_unplugged(self->first, self->nid));
@@ -1714,12 +1602,12 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 
 	if (!self->hook)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(node_zones(self->nid, &was, NULL, 0));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	ASSERT_FALSE(left_behind(self->first, self->nid));
 	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
-	ASSERT_FALSE(dax_is_ours(self->first));
+	ASSERT_FALSE(dax_is_ours(self->first->name));
 	ASSERT_TRUE(left_behind(self->first, self->nid));
 	ASSERT_TRUE(node_in("has_private_memory", self->nid));
 	ASSERT_TRUE(node_zones(self->nid, &self->zones, NULL, 0));
@@ -1730,7 +1618,7 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	driver_write("kmem", "new_id", self->first->name);
 	driver_write("kmem", "remove_id", self->first->name);
 	ASSERT_FALSE(node_in("has_memory", self->nid));
-	dax_driver(self->first, driver, sizeof(driver));
+	dax_driver(self->first->name, driver, sizeof(driver));
 	ASSERT_STREQ("", driver);
 
 	ASSERT_TRUE(dax_bind(self->first));
@@ -1738,7 +1626,7 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1752,7 +1640,7 @@ TEST_F_TIMEOUT(dax, left_behind, TIMEOUT)
 
 	/* By a write, or because another device is plugged. */
 	for (int by_other = 0; by_other <= !!self->second; by_other++) {
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 100));
 		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
 		ASSERT_EQ(EBUSY, write_file(LEFT, "0"));
@@ -1764,8 +1652,8 @@ TEST_F_TIMEOUT(dax, left_behind, TIMEOUT)
 		if (!by_other) {
 			ASSERT_EQ(0, write_file(LEFT, "0\n"));
 		} else {
-			ASSERT_EQ(0, dax_write(self->second, "state", "online"));
-			ASSERT_EQ(0, dax_write(self->second, "state", "unplugged"));
+			ASSERT_EQ(0, dax_write(self->second->name, "state", "online"));
+			ASSERT_EQ(0, dax_write(self->second->name, "state", "unplugged"));
 		}
 		ASSERT_FALSE(left_behind(self->first, self->nid));
 		ASSERT_FALSE(node_in("has_private_memory", self->nid));
@@ -1773,10 +1661,10 @@ TEST_F_TIMEOUT(dax, left_behind, TIMEOUT)
 
 		/* Nothing of that is left for the device when it is back. */
 		ASSERT_TRUE(dax_bind(self->first));
-		ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 		ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 		ASSERT_EQ(0, write_file(HOOK "/held", "0"));
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	}
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -1790,9 +1678,9 @@ TEST_F_TIMEOUT(dax, id_means_the_driver, TIMEOUT)
 	for (int i = 0; i < 2; i++) {
 		ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
 		ASSERT_EQ(0, write_file(DAX "/drivers_probe", self->first->name));
-		dax_driver(self->first, driver, sizeof(driver));
+		dax_driver(self->first->name, driver, sizeof(driver));
 		ASSERT_STREQ(OURS, driver);
-		ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+		ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	}
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -1800,14 +1688,14 @@ TEST_F_TIMEOUT(dax, id_means_the_driver, TIMEOUT)
 /* The words of kmem's attribute of this name, but for a zone that memory may not leave. */
 TEST_F_TIMEOUT(dax, words_of_kmem, TIMEOUT)
 {
-	ASSERT_EQ(0, dax_write(self->first, "state", "online_movable"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online_movable"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online_movable"));
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
-	ASSERT_EQ(EINVAL, dax_write(self->first, "state", "online_kernel"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online_movable"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
+	ASSERT_EQ(EINVAL, dax_write(self->first->name, "state", "online_kernel"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	ASSERT_STREQ("Movable ", self->zones.names);
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1821,15 +1709,15 @@ TEST_F_TIMEOUT(dax, settings_can_be_unset, TIMEOUT)
 	char was[64];
 
 	for (unsigned int i = 0; i < 3; i++) {
-		snprintf(was, sizeof(was), "%.63s", dax_read(self->first, attrs[i]));
-		ASSERT_EQ(0, dax_write(self->first, attrs[i], values[i]));
-		ASSERT_STREQ(values[i], dax_read(self->first, attrs[i]));
-		ASSERT_EQ(0, dax_write(self->first, attrs[i], "default\n"));
-		ASSERT_STREQ(was, dax_read(self->first, attrs[i]));
+		snprintf(was, sizeof(was), "%.63s", dax_read(self->first->name, attrs[i]));
+		ASSERT_EQ(0, dax_write(self->first->name, attrs[i], values[i]));
+		ASSERT_STREQ(values[i], dax_read(self->first->name, attrs[i]));
+		ASSERT_EQ(0, dax_write(self->first->name, attrs[i], "default\n"));
+		ASSERT_STREQ(was, dax_read(self->first->name, attrs[i]));
 	}
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_STREQ("", not_plugged(self->first, self->nid));
-	EXPECT_EQ(EBUSY, dax_write(self->first, "private/features", "default"));
+	EXPECT_EQ(EBUSY, dax_write(self->first->name, "private/features", "default"));
 }
 
 /* The pages that the last memory block of a node ends with, @count of them. */
@@ -1880,7 +1768,7 @@ TEST_F_TIMEOUT(dax, failed_page, TIMEOUT)
 
 	if (access(POISON, F_OK))
 		SKIP(return, "needs CONFIG_HWPOISON_INJECT and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	ASSERT_EQ(0, fail_page(last_pages(self->nid, 1)));
 	ASSERT_TRUE(all_free_but(self->nid, &self->zones, 1));
@@ -1891,7 +1779,7 @@ TEST_F_TIMEOUT(dax, failed_page, TIMEOUT)
 	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
 	/* On a reserved node it is plugged again by being bound. */
 	ASSERT_TRUE(dax_bind(self->first));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", not_unplugged(self->first, self->nid));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
@@ -1904,7 +1792,7 @@ TEST_F_TIMEOUT(dax, soft_offlined_page, TIMEOUT)
 
 	if (access(SOFT_OFFLINE, F_OK))
 		SKIP(return, "needs CONFIG_MEMORY_FAILURE");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	snprintf(address, sizeof(address), "%#llx",
 		 (unsigned long long)last_pages(self->nid, 1) * getpagesize());
@@ -1915,7 +1803,7 @@ TEST_F_TIMEOUT(dax, soft_offlined_page, TIMEOUT)
 	ASSERT_FALSE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
 	ASSERT_TRUE(dax_bind(self->first));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1929,7 +1817,7 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 		SKIP(return, "needs CONFIG_HWPOISON_INJECT and debugfs");
 	if (!self->hook)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	/*
 	 * Until all is in use, but for what watermarks and the lists of CPUs
@@ -1953,7 +1841,7 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 	ASSERT_FALSE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(corrupted, memory_kb("HardwareCorrupted"));
 	ASSERT_TRUE(dax_bind(self->first));
-	ASSERT_EQ(0, dax_write(self->first, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
@@ -1962,7 +1850,7 @@ TEST_F_TIMEOUT(dax, requests_to_services_are_refused, TIMEOUT)
 {
 	char path[128];
 
-	ASSERT_EQ(0, dax_write(self->first, "state", "online"));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	snprintf(path, sizeof(path), NODES "/node%d/compact", self->nid);
 	if (!access(path, F_OK))
 		EXPECT_EQ(EINVAL, write_file(path, "1"));
@@ -1997,8 +1885,8 @@ static void take(void)
 	 * The first memory hotplug of any kind since boot computes watermarks
 	 * again, from a little less than boot did: do that one here.
 	 */
-	if (nr_devices && !dax_write(&devices[0], "state", "online"))
-		dax_write(&devices[0], "state", "unplugged");
+	if (nr_devices && !dax_write(devices[0].name, "state", "online"))
+		dax_write(devices[0].name, "state", "unplugged");
 }
 
 int main(int argc, char **argv)

@@ -36,14 +36,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "dax.h"
+
 #ifndef MPOL_F_PRIVATE
 #define MPOL_F_PRIVATE	0x1000
 #endif
 
-#define DAX		"/sys/bus/dax"
-#define NODES		"/sys/devices/system/node"
 #define HOOK		"/sys/kernel/debug/test_private_node"
-#define OURS		"dax_private"
 #define CGROUP2		"/tmp/private_cpuset"
 #define CGROUP1		"/tmp/private_cpuset.v1"
 #define MEMORY1		"/tmp/private_cpuset.memory"
@@ -56,67 +55,6 @@
 #define TIMEOUT		600
 
 /* ---- Files ---- */
-
-static ssize_t read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	size_t len = 0;
-	ssize_t got = 0;
-
-	if (fd < 0)
-		return -1;
-	while (len < size - 1 && (got = read(fd, buf + len, size - 1 - len)) > 0)
-		len += got;
-	close(fd);
-	if (got < 0)
-		return -1;
-	buf[len] = '\0';
-	return len;
-}
-
-/* Returns 0 or an errno. */
-static int write_fd(int fd, const char *text)
-{
-	return write(fd, text, strlen(text)) == (ssize_t)strlen(text) ? 0 : errno;
-}
-
-static int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int error;
-
-	if (fd < 0)
-		return errno;
-	error = write_fd(fd, text);
-	close(fd);
-	return error;
-}
-
-/* Is this node in a list of nodes, such as "0,2-3"? */
-static bool list_has(const char *list, int nid)
-{
-	char buf[4096], *word, *rest = buf;
-
-	snprintf(buf, sizeof(buf), "%s", list);
-	while ((word = strsep(&rest, ",\n"))) {
-		int first, last;
-		int fields = sscanf(word, "%d-%d", &first, &last);
-
-		if (fields == 1)
-			last = first;
-		if (fields >= 1 && first <= nid && nid <= last)
-			return true;
-	}
-	return false;
-}
-
-static bool node_in(const char *list, int nid)
-{
-	char path[64], buf[4096];
-
-	snprintf(path, sizeof(path), NODES "/%s", list);
-	return read_file(path, buf, sizeof(buf)) >= 0 && list_has(buf, nid);
-}
 
 /* The value of a line of /proc/self/status; NULL if there is no such line. */
 static const char *status_line(const char *key)
@@ -146,70 +84,29 @@ static struct {
 } machine = { .nid = -1, .a = -1, .b = -1, .above = -1 };
 static pid_t main_pid;
 
-static int dax_write(const char *attr, const char *text)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", machine.dax, attr);
-	return write_file(path, text);
-}
-
-static bool dax_read(const char *dax, const char *attr, char *buf, size_t size)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", dax, attr);
-	if (read_file(path, buf, size) < 0)
-		return false;
-	buf[strcspn(buf, "\n")] = '\0';
-	return true;
-}
-
-static int driver_write(const char *driver, const char *file, const char *text)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), DAX "/drivers/%s/%s", driver, file);
-	return write_file(path, text);
-}
-
-/* The driver of a dax device, "" for none. */
-static void dax_driver(const char *dax, char *name, size_t size)
-{
-	char path[512], target[PATH_MAX];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/driver", dax);
-	len = readlink(path, target, sizeof(target) - 1);
-	*name = '\0';
-	if (len < 0)
-		return;
-	target[len] = '\0';
-	snprintf(name, size, "%s", strrchr(target, '/') + 1);
-}
-
 static bool plug(void)
 {
-	return !dax_write("state", "online") &&
+	return !dax_write(machine.dax, "state", "online") &&
 	       node_in("has_private_memory", machine.nid);
 }
 
 static bool unplug(void)
 {
-	return !dax_write("state", "unplugged") &&
+	return !dax_write(machine.dax, "state", "unplugged") &&
 	       !node_in("has_private_memory", machine.nid);
 }
 
 static void find_dax(void)
 {
 	DIR *dir = opendir(DAX "/devices");
-	char buf[64], best[32] = "";
 	struct dirent *entry;
+	char best[32] = "";
+	int nid;
 
 	while (dir && (entry = readdir(dir))) {
 		if (entry->d_name[0] == '.' ||
-		    !dax_read(entry->d_name, "target_node", buf, sizeof(buf)) ||
-		    atoi(buf) < 0 || node_in("has_memory", atoi(buf)))
+		    sscanf(dax_read(entry->d_name, "target_node"), "%d", &nid) != 1 ||
+		    nid < 0 || node_in("has_memory", nid))
 			continue;
 		if (!*best || strcmp(entry->d_name, best) < 0)
 			snprintf(best, sizeof(best), "%.31s", entry->d_name);
@@ -219,10 +116,8 @@ static void find_dax(void)
 	if (!*best)
 		return;
 
-	dax_read(best, "target_node", buf, sizeof(buf));
-	machine.nid = atoi(buf);
-	if (dax_read(best, "resource", buf, sizeof(buf)))
-		machine.start = strtoull(buf, NULL, 0);
+	machine.nid = atoi(dax_read(best, "target_node"));
+	machine.start = strtoull(dax_read(best, "resource"), NULL, 0);
 	dax_driver(best, machine.driver, sizeof(machine.driver));
 	snprintf(machine.dax, sizeof(machine.dax), "%s", best);
 }
@@ -236,8 +131,8 @@ static bool take_dax(void)
 		if (driver_write(OURS, "new_id", machine.dax))
 			return false;
 	}
-	return !dax_write("state", "unplugged") &&
-	       !dax_write("private/features", "user");
+	return !dax_write(machine.dax, "state", "unplugged") &&
+	       !dax_write(machine.dax, "private/features", "user");
 }
 
 static void give_back(void)
@@ -245,8 +140,8 @@ static void give_back(void)
 	/* Also called at the end of children. */
 	if (getpid() != main_pid || !*machine.dax)
 		return;
-	dax_write("state", "unplugged");
-	dax_write("private/features", "default");
+	dax_write(machine.dax, "state", "unplugged");
+	dax_write(machine.dax, "private/features", "default");
 	if (!strcmp(machine.driver, OURS))
 		return;
 	driver_write(OURS, "unbind", machine.dax);
@@ -793,7 +688,7 @@ TEST_F_TIMEOUT(cpuset, named_before_it_was_private, TIMEOUT)
 	ASSERT_EQ(0, set_mems("ours", "%s", self->named));
 
 	ASSERT_EQ(0, driver_write(OURS, "bind", machine.dax));
-	ASSERT_EQ(0, dax_write("private/features", "user"));
+	ASSERT_EQ(0, dax_write(machine.dax, "private/features", "user"));
 	ASSERT_TRUE(plug());
 	ASSERT_EQ(OFFERED | OWNED | HAS_A, task_facts("theirs"));
 	ASSERT_FALSE(shown("theirs"));
@@ -840,6 +735,82 @@ static int kernel_says(const char *text)
 		count += !!strstr(record, text);
 	}
 	return count;
+}
+
+#define CHILDREN	48
+
+static int plug_and_unplug(void *arg)
+{
+	(void)arg;
+	while (plug() && unplug())
+		;
+	return FAILED;
+}
+
+static int stay(void *arg)
+{
+	(void)arg;
+	return pause();
+}
+
+/* A task that goes on, in a cgroup if there is one */
+static pid_t task_start(const char *cgroup, int (*call)(void *))
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	_exit(!cgroup || enter(cg_path(cgroup, "cgroup.procs")) ? call(NULL) : FAILED);
+}
+
+static void task_stop(pid_t pid)
+{
+	if (pid <= 0)
+		return;
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/*
+ * The masks of a cpuset change before those of the cpusets below it. Who enables
+ * the controller in between, with tasks that go to several of these, is told to
+ * come back.
+ */
+TEST_F_TIMEOUT(cpuset, enabled_during_hotplug, TIMEOUT)
+{
+	pid_t tasks[CHILDREN], plugger;
+	int error, busy = 0, other = 0;
+	char name[32], control[256];
+	time_t end;
+
+	ASSERT_TRUE(cg_make("many"));
+	snprintf(control, sizeof(control), "%s",
+		 cg_path("many", "cgroup.subtree_control"));
+	for (int i = 0; i < CHILDREN; i++) {
+		snprintf(name, sizeof(name), "many/%d", i);
+		ASSERT_TRUE(cg_make(name));
+		tasks[i] = task_start(name, stay);
+		EXPECT_LT(0, tasks[i]);
+	}
+	plugger = task_start(NULL, plug_and_unplug);
+	EXPECT_LT(0, plugger);
+	end = time(NULL) + TIMEOUT / 2;
+	while (busy < 2 && !other && time(NULL) < end) {
+		error = write_file(control, "+cpuset");
+		if (error == EBUSY)
+			busy++;
+		else if (error)
+			other = error;
+		else
+			write_file(control, "-cpuset");
+	}
+	TH_LOG("busy %d times, in %ld s", busy, (long)(time(NULL) - end + TIMEOUT / 2));
+	task_stop(plugger);
+	for (int i = 0; i < CHILDREN; i++)
+		task_stop(tasks[i]);
+	EXPECT_EQ(0, other);
+	EXPECT_LT(0, busy);
 }
 
 /* To name a private node alone is no insane configuration (a key for ever). */

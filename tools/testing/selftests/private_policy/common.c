@@ -11,6 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -24,36 +26,6 @@ char dev_p[32], dev_u[32];
 unsigned long page;
 
 /* ---- Files ---- */
-
-ssize_t read_file(const char *path, char *buf, size_t size)
-{
-	int fd = open(path, O_RDONLY);
-	size_t len = 0;
-	ssize_t got = 0;
-
-	if (fd < 0)
-		return -1;
-	while (len < size - 1 && (got = read(fd, buf + len, size - 1 - len)) > 0)
-		len += got;
-	close(fd);
-	if (got < 0)
-		return -1;
-	buf[len] = '\0';
-	return len;
-}
-
-int write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	int error = 0;
-
-	if (fd < 0)
-		return errno;
-	if (write(fd, text, strlen(text)) != (ssize_t)strlen(text))
-		error = errno;
-	close(fd);
-	return error;
-}
 
 bool file_has(const char *path, const char *text)
 {
@@ -120,41 +92,11 @@ int log_open(void)
 
 /* ---- Devices ---- */
 
-int dax_write(const char *name, const char *attr, const char *text)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", name, attr);
-	return write_file(path, text);
-}
-
-int driver_write(const char *driver, const char *file, const char *text)
-{
-	char path[512];
-
-	snprintf(path, sizeof(path), DAX "/drivers/%s/%s", driver, file);
-	return write_file(path, text);
-}
-
 int dax_number(const char *name, const char *attr)
 {
-	char path[512], buf[64];
+	int number;
 
-	snprintf(path, sizeof(path), DAX "/devices/%s/%s", name, attr);
-	return read_file(path, buf, sizeof(buf)) < 0 ? -1 : atoi(buf);
-}
-
-static bool dax_is_ours(const char *name)
-{
-	char path[512], target[PATH_MAX];
-	ssize_t len;
-
-	snprintf(path, sizeof(path), DAX "/devices/%s/driver", name);
-	len = readlink(path, target, sizeof(target) - 1);
-	if (len < 0)
-		return false;
-	target[len] = '\0';
-	return !strcmp(strrchr(target, '/') + 1, OURS);
+	return sscanf(dax_read(name, attr), "%d", &number) == 1 ? number : -1;
 }
 
 /* From whatever driver has it to ours, unless its memory is in use with kmem. */
@@ -189,7 +131,7 @@ static int by_name(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-void devices_find(void)
+static void devices_find(void)
 {
 	char names[MAX_DEVICES][32];
 	DIR *dir = opendir(DAX "/devices");
@@ -228,16 +170,42 @@ void devices_give_back(void)
 		dax_write(dev_u, "state", "unplugged");
 }
 
+/* Why cases cannot run; NULL if they can */
+const char *whats_missing(void)
+{
+	if (geteuid())
+		return "needs root";
+	if (!*dev_p || !*dev_u)
+		return "needs two dax devices whose memory is not in use, and dax_private";
+	return NULL;
+}
+
+/* Both anew: P lets users in, the second node has these features */
+bool plug_two(const char *features, int *second)
+{
+	if (dax_write(dev_p, "state", "unplugged") ||
+	    dax_write(dev_u, "state", "unplugged"))
+		return false;
+	P = dax_plug(dev_p, "user");
+	*second = dax_plug(dev_u, features);
+	return P >= 0 && *second >= 0;
+}
+
 /* ---- Nodes and policies ---- */
+
+/* -1 is none. */
+void node_add(struct mask *mask, int node)
+{
+	if (node >= 0)
+		mask->bits[node / 64] |= 1UL << (node % 64);
+}
 
 struct mask nodes(int first, int second)
 {
 	struct mask mask = {};
 
-	if (first >= 0)
-		mask.bits[first / 64] |= 1UL << (first % 64);
-	if (second >= 0)
-		mask.bits[second / 64] |= 1UL << (second % 64);
+	node_add(&mask, first);
+	node_add(&mask, second);
 	return mask;
 }
 
@@ -318,6 +286,139 @@ int drop_sys_nice(void)
 	data[0].permitted &= ~bit;
 	data[0].inheritable &= ~bit;
 	return syscall(SYS_capset, &header, data) ? errno : 0;
+}
+
+/* ---- What must not happen meanwhile ---- */
+
+bool watch_begin(struct watch *watch)
+{
+	watch->log = log_open();
+	watch->killed = number_in("/proc/vmstat", "oom_kill ");
+	return watch->log >= 0 && watch->killed >= 0;
+}
+
+/* Nobody was killed for want of memory, nor did the kernel complain. */
+bool watch_end(struct watch *watch, const char *complaint)
+{
+	const long killed = number_in("/proc/vmstat", "oom_kill ") - watch->killed;
+	const bool complained = log_has(watch->log, complaint);
+
+	close(watch->log);
+	if (killed || complained)
+		printf("# %ld were killed%s%s\n", killed,
+		       complained ? ", and the kernel says: " : "",
+		       complained ? complaint : "");
+	return !killed && !complained;
+}
+
+/* ---- Tables ---- */
+
+/* Is it one of these words, with blanks in between? */
+bool words_have(const char *words, const char *word)
+{
+	size_t len = strlen(word);
+	const char *at;
+
+	for (at = words; (at = strstr(at, word)); at++)
+		if ((at == words || at[-1] == ' ') &&
+		    (at[len] == ' ' || !at[len]))
+			return true;
+	return false;
+}
+
+/* The letters whose bits are set, "-" for none */
+const char *letters_of(const char *letters, unsigned int set)
+{
+	static char text[16];
+	char *end = text;
+
+	for (int i = 0; letters[i]; i++)
+		if (set & (1U << i))
+			*end++ = letters[i];
+	if (end == text)
+		*end++ = '-';
+	*end = '\0';
+	return text;
+}
+
+/* The row of a table that is about this; NULL if there is none, or another one */
+const void *only_row(const void *rows, size_t count, size_t size,
+		     bool (*fits)(const void *row, const void *what),
+		     const void *what)
+{
+	const void *found = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		const void *row = (const char *)rows + i * size;
+
+		if (!fits(row, what))
+			continue;
+		if (found)
+			return NULL;
+		found = row;
+	}
+	return found;
+}
+
+/* ---- Cgroups ---- */
+
+/* A cgroup2 whose children have these controllers, such as "+cpuset" */
+int cgroups_mount(const char *controllers)
+{
+	mkdir(CGROUP, 0700);
+	if (mount("none", CGROUP, "cgroup2", 0, NULL))
+		return errno;
+	return write_file(CGROUP "/cgroup.subtree_control", controllers);
+}
+
+/* All that is in it, too, if nobody is in there */
+void cgroups_remove(void)
+{
+	DIR *dir = opendir(CGROUP);
+	struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)))
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+	if (dir)
+		closedir(dir);
+	write_file(CGROUP "/cgroup.subtree_control", "-cpuset");
+	write_file(CGROUP "/cgroup.subtree_control", "-memory");
+	umount2(CGROUP, MNT_DETACH);
+	rmdir(CGROUP);
+}
+
+/* "" is the root. */
+int cgroup_enter(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CGROUP "/%s/cgroup.procs", name);
+	return write_file(path, "0");
+}
+
+int cgroup_set_mems(const char *name, const struct mask *mems)
+{
+	char path[128], text[128] = "";
+	size_t len = 0;
+
+	for (int node = 0; node < MAX_NODE && len < sizeof(text); node++)
+		if (has_node(mems, node))
+			len += snprintf(text + len, sizeof(text) - len, "%s%d",
+					len ? "," : "", node);
+	snprintf(path, sizeof(path), CGROUP "/%s/cpuset.mems", name);
+	return write_file(path, text);
+}
+
+/* @mems: NULL: what it inherits */
+int cgroup_make(const char *name, const struct mask *mems)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), CGROUP "/%s", name);
+	if (mkdir(path, 0700))
+		return errno;
+	return mems ? cgroup_set_mems(name, mems) : 0;
 }
 
 /* ---- SIGBUS ---- */
@@ -409,7 +510,7 @@ int wait_for(pid_t child)
 }
 
 /* The first two ordinary nodes and one that has no memory of any kind */
-void nodes_find(void)
+static void nodes_find(void)
 {
 	char path[64];
 	int node;
@@ -432,6 +533,15 @@ void nodes_find(void)
 		else if (D1 < 0)
 			D1 = node;
 	}
+}
+
+/* Before the first case */
+void run_begin(void)
+{
+	page = sysconf(_SC_PAGESIZE);
+	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
+		devices_find();
+	nodes_find();
 }
 
 /* ---- Swap ---- */

@@ -15,13 +15,12 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "../private_node/dax.h"
+
 #ifndef MPOL_F_PRIVATE
 #define MPOL_F_PRIVATE	(1 << 12)
 #endif
 
-#define DAX		"/sys/bus/dax"
-#define NODES		"/sys/devices/system/node"
-#define OURS		"dax_private"
 #define ZRAM		"/dev/zram0"
 #define ZRAM_SYS	"/sys/block/zram0/"
 
@@ -54,8 +53,6 @@ extern unsigned long page;
 
 /* ---- Files ---- */
 
-ssize_t read_file(const char *path, char *buf, size_t size);
-int write_file(const char *path, const char *text);
 bool file_has(const char *path, const char *text);
 long number_in(const char *path, const char *word);
 long node_kb(int node, const char *word);
@@ -65,17 +62,17 @@ int log_open(void);
 
 /* ---- Devices ---- */
 
-int dax_write(const char *name, const char *attr, const char *text);
 int dax_number(const char *name, const char *attr);
-int driver_write(const char *driver, const char *file, const char *text);
 bool dax_take(const char *name);
 int dax_plug(const char *name, const char *features);
-void devices_find(void);
 void devices_give_back(void);
+const char *whats_missing(void);
+bool plug_two(const char *features, int *second);
 
 /* ---- Nodes and policies ---- */
 
 struct mask nodes(int first, int second);
+void node_add(struct mask *mask, int node);
 bool has_node(const struct mask *mask, int node);
 int set_policy(int mode, struct mask mask);
 int bind_range(void *start, size_t len, int mode, struct mask mask,
@@ -83,10 +80,37 @@ int bind_range(void *start, size_t len, int mode, struct mask mask,
 int get_policy(int *mode, struct mask *mask, void *addr, int flags);
 int node_of(const void *addr);
 long count_on(const char *start, size_t len, int node);
-void nodes_find(void);
 char *map(size_t len);
 void touch(char *start, size_t len);
 int drop_sys_nice(void);
+
+/* ---- What must not happen meanwhile ---- */
+
+struct watch {
+	int log;
+	long killed;
+};
+
+bool watch_begin(struct watch *watch);
+bool watch_end(struct watch *watch, const char *complaint);
+
+/* ---- Tables ---- */
+
+bool words_have(const char *words, const char *word);
+const char *letters_of(const char *letters, unsigned int set);
+const void *only_row(const void *rows, size_t count, size_t size,
+		     bool (*fits)(const void *row, const void *what),
+		     const void *what);
+
+/* ---- Cgroups ---- */
+
+#define CGROUP		"/tmp/private_policy_cgroup"
+
+int cgroups_mount(const char *controllers);
+void cgroups_remove(void);
+int cgroup_enter(const char *name);
+int cgroup_make(const char *name, const struct mask *mems);
+int cgroup_set_mems(const char *name, const struct mask *mems);
 
 /* ---- SIGBUS ---- */
 
@@ -110,6 +134,18 @@ bool all_swapped(char *start, size_t len);
 /* ---- Children ---- */
 
 int wait_for(pid_t child);
+void run_begin(void);
+
+/* What main() does */
+#define RUN_TESTS(argc, argv)						\
+({									\
+	int ret_;							\
+									\
+	run_begin();							\
+	ret_ = test_harness_run(argc, argv);				\
+	devices_give_back();						\
+	ret_;								\
+})
 
 /* Run in a child, which fails by what it returns; @time is seconds */
 #define IN_CHILD(time, expression)					\

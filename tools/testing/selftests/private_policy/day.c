@@ -40,7 +40,6 @@
 
 #include "common.h"
 
-#define CGROUP		"/tmp/day_cgroup"
 #define MNT		"/tmp/day_mnt"
 #define WORKERS		6
 #define SLOTS		12
@@ -801,9 +800,7 @@ static int begin(void)
 	char path[64];
 	struct stat st;
 
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL) ||
-	    write_file(CGROUP "/cgroup.subtree_control", "+cpuset +memory"))
+	if (cgroups_mount("+cpuset +memory"))
 		return 1;
 	mkdir(MNT, 0755);
 	mkdir(MNT "/p", 0755);
@@ -821,8 +818,6 @@ static int begin(void)
 
 static void end(void)
 {
-	char path[64];
-
 	if (ballast > 0) {
 		kill(ballast, SIGKILL);
 		wait_for(ballast);
@@ -833,12 +828,7 @@ static void end(void)
 	swapping = false;
 	umount2(MNT "/p", MNT_DETACH);
 	umount2(MNT "/q", MNT_DETACH);
-	for (int i = 0; i < WORKERS; i++) {
-		snprintf(path, sizeof(path), CGROUP "/%d", i);
-		rmdir(path);
-	}
-	write_file(CGROUP "/cgroup.subtree_control", "-cpuset -memory");
-	umount2(CGROUP, MNT_DETACH);
+	cgroups_remove();
 }
 
 static long number_of_env(const char *name, long otherwise)
@@ -862,10 +852,10 @@ FIXTURE(day)
 
 FIXTURE_SETUP(day)
 {
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (!*dev_p || !*dev_u)
-		SKIP(return, "needs two dax devices whose memory is not in use, and dax_private");
+	const char *missing = whats_missing();
+
+	if (missing)
+		SKIP(return, "%s", missing);
 	if (access("/proc/kpagecgroup", F_OK))
 		SKIP(return, "needs CONFIG_PROC_PAGE_MONITOR and CONFIG_MEMCG");
 	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE,
@@ -884,7 +874,7 @@ FIXTURE_SETUP(day)
 
 FIXTURE_TEARDOWN(day)
 {
-	if (!*dev_p || !*dev_u || geteuid() || !shared)
+	if (whats_missing() || !shared)
 		return;
 	shared->over = 1;
 	for (int i = 0; i < WORKERS; i++)
@@ -997,13 +987,5 @@ TEST_F_TIMEOUT(day, a_day, 7200)
 
 int main(int argc, char **argv)
 {
-	int ret;
-
-	page = sysconf(_SC_PAGESIZE);
-	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
-		devices_find();
-	nodes_find();
-	ret = test_harness_run(argc, argv);
-	devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

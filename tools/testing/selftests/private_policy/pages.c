@@ -31,7 +31,6 @@
 
 #include "common.h"
 
-#define CGROUP		"/tmp/pages_cgroup"
 #define HUGE		(2UL << 20)
 
 #ifndef MADV_COLLAPSE
@@ -58,7 +57,7 @@ static int move_page(pid_t pid, void *addr, int to, int *status, int flags)
 	return move_pages(pid, 1, &addr, &to, status, flags);
 }
 
-static int node_in(pid_t pid, void *addr)
+static int node_for(pid_t pid, void *addr)
 {
 	int status = UNTOUCHED;
 
@@ -74,84 +73,38 @@ static int migrate(pid_t pid, struct mask from, struct mask to)
 
 /* ---- Cgroups ---- */
 
-static int enter(const char *cgroup)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), CGROUP "/%scgroup.procs", cgroup);
-	return write_file(path, "0");
-}
-
-static int cgroup_make(const char *name, bool with_p)
-{
-	char path[128], mems[64];
-	size_t len;
-
-	snprintf(path, sizeof(path), CGROUP "/%s", name);
-	if (mkdir(path, 0700))
-		return errno;
-	len = snprintf(mems, sizeof(mems), "%d", D);
-	if (D1 >= 0)
-		len += snprintf(mems + len, sizeof(mems) - len, ",%d", D1);
-	if (with_p)
-		snprintf(mems + len, sizeof(mems) - len, ",%d", P);
-	snprintf(path, sizeof(path), CGROUP "/%s/cpuset.mems", name);
-	return write_file(path, mems);
-}
-
 /* One that was granted P, and one that leaves it out */
 static int cgroups_make(void)
 {
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL) ||
-	    write_file(CGROUP "/cgroup.subtree_control", "+cpuset"))
-		return errno;
-	return cgroup_make("in", true) ?: cgroup_make("out", false);
-}
+	struct mask in = nodes(D, D1), out = in;
 
-static void cgroups_remove(void)
-{
-	rmdir(CGROUP "/in");
-	rmdir(CGROUP "/out");
-	write_file(CGROUP "/cgroup.subtree_control", "-cpuset");
-	umount2(CGROUP, MNT_DETACH);
-	rmdir(CGROUP);
+	node_add(&in, P);
+	return cgroups_mount("+cpuset") ?: cgroup_make("in", &in) ?:
+	       cgroup_make("out", &out);
 }
 
 /* ---- The fixture ---- */
 
 FIXTURE(pages)
 {
-	int log;
-	long killed;
+	struct watch watch;
 };
 
 FIXTURE_SETUP(pages)
 {
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (!*dev_p || !*dev_u)
-		SKIP(return, "needs two dax devices whose memory is not in use, and dax_private");
-	ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(dev_u, "state", "unplugged"));
-	P = dax_plug(dev_p, "user");
-	U = dax_plug(dev_u, "none");
-	ASSERT_LE(0, P);
-	ASSERT_LE(0, U);
-	self->log = log_open();
-	ASSERT_LE(0, self->log);
-	self->killed = number_in("/proc/vmstat", "oom_kill ");
-	ASSERT_LE(0, self->killed);
+	const char *missing = whats_missing();
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	ASSERT_TRUE(plug_two("none", &U));
+	ASSERT_TRUE(watch_begin(&self->watch));
 }
 
-/* Nobody was killed, nor did the kernel complain. */
 FIXTURE_TEARDOWN(pages)
 {
-	if (!*dev_p || !*dev_u || geteuid())
+	if (whats_missing())
 		return;
-	EXPECT_EQ(self->killed, number_in("/proc/vmstat", "oom_kill "));
-	EXPECT_FALSE(log_has(self->log, "page allocation failure"));
-	close(self->log);
+	EXPECT_TRUE(watch_end(&self->watch, "page allocation failure"));
 	cgroups_remove();
 }
 
@@ -166,8 +119,8 @@ static const struct caller {
 	const char *cgroup;
 	bool nice;
 } callers[] = {
-	{ 'P', "", true }, { 'U', "", false }, { 'G', "in/", false },
-	{ 'L', "out/", true }, { 'l', "out/", false },
+	{ 'P', "", true }, { 'U', "", false }, { 'G', "in", false },
+	{ 'L', "out", true }, { 'l', "out", false },
 };
 
 /* Whose pages: his own, of one to whom the node is offered, of one left out (x) */
@@ -236,22 +189,30 @@ static int flags_by_letter(char letter)
 
 #define NO_ROW	-2
 
+/* A combination: by the letters, and a set of nodes or a flag */
+struct what {
+	char caller, target, node, flag;
+	const char *set;
+};
+
+static bool move_fits(const void *entry, const void *which)
+{
+	const struct row *row = entry;
+	const struct what *what = which;
+
+	return strchr(row->callers, what->caller) &&
+	       strchr(row->targets, what->target) &&
+	       strchr(row->nodes, what->node) && strchr(row->flags, what->flag);
+}
+
 /* What the table says; NO_ROW if it says nothing, or more than one thing */
 static int move_result(char caller, char target, char node, char flag)
 {
-	int result = NO_ROW;
+	const struct what what = { caller, target, node, flag, NULL };
+	const struct row *row = only_row(move_rows, ARRAY_SIZE(move_rows),
+					 sizeof(*move_rows), move_fits, &what);
 
-	for (size_t i = 0; i < ARRAY_SIZE(move_rows); i++) {
-		const struct row *row = &move_rows[i];
-
-		if (!strchr(row->callers, caller) || !strchr(row->targets, target) ||
-		    !strchr(row->nodes, node) || !strchr(row->flags, flag))
-			continue;
-		if (result != NO_ROW)
-			return NO_ROW;
-		result = row->result;
-	}
-	return result;
+	return row ? row->result : NO_ROW;
 }
 
 /* Where pages are before: on another node than D, if there is one */
@@ -276,7 +237,7 @@ static pid_t target_start(const char *cgroup)
 	child = fork();
 	if (!child) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (enter(cgroup))
+		if (cgroup_enter(cgroup))
 			_exit(1);
 		touch(victim, page);
 		if (write(ready[1], "", 1) == 1)
@@ -294,7 +255,7 @@ static int targets_start(void)
 {
 	victim = map(page);
 	pids[1] = target_start("");
-	pids[2] = target_start("out/");
+	pids[2] = target_start("out");
 	return pids[1] < 0 || pids[2] < 0;
 }
 
@@ -308,7 +269,7 @@ static void targets_stop(void)
 
 static int become(const struct caller *caller)
 {
-	return enter(caller->cgroup) || (!caller->nice && drop_sys_nice());
+	return cgroup_enter(caller->cgroup) || (!caller->nice && drop_sys_nice());
 }
 
 static const char *as_text(int result)
@@ -320,15 +281,19 @@ static const char *as_text(int result)
 /* Is the page where it has to be, and does its status say so? */
 static bool moved_as(pid_t pid, int result, int node, int status)
 {
-	int now = node_in(pid, victim);
+	int now = node_for(pid, victim);
 
 	if (result)
 		return status == UNTOUCHED && now == start();
 	return status == node && now == node;
 }
 
-static int try_move(char caller, size_t t, char node, char flag)
+enum { MOVES = (ARRAY_SIZE(node_letters) - 1) * (ARRAY_SIZE(flag_letters) - 1) };
+
+static int try_move(char caller, size_t t, unsigned int which)
 {
+	const char node = node_letters[which / (ARRAY_SIZE(flag_letters) - 1)];
+	const char flag = flag_letters[which % (ARRAY_SIZE(flag_letters) - 1)];
 	int want = move_result(caller, targets[t], node, flag), status, got;
 
 	if (move_page(pids[t], victim, start(), &status, 0) || status != start()) {
@@ -341,12 +306,14 @@ static int try_move(char caller, size_t t, char node, char flag)
 		return 0;
 	ksft_print_msg("caller %c target %c node %c flags %c: %s, not %s; status %d node %d\n",
 		       caller, targets[t], node, flag, as_text(got), as_text(want), status,
-		       node_in(pids[t], victim));
+		       node_for(pids[t], victim));
 	return 1;
 }
 
-/* Returns how many combinations were not as the table says. */
-static int move_all(const struct caller *caller)
+/* Of each target; returns how many combinations were not as the table says. */
+static int try_all(const struct caller *caller,
+		   int (*try_one)(char caller, size_t t, unsigned int which),
+		   unsigned int count)
 {
 	int bad = 0, done = 0;
 
@@ -354,24 +321,32 @@ static int move_all(const struct caller *caller)
 		return 1;
 	touch(victim, page);
 	for (size_t t = 0; t < ARRAY_SIZE(pids); t++) {
-		for (const char *node = node_letters; *node; node++) {
-			for (const char *flag = flag_letters; *flag; flag++) {
-				bad += try_move(caller->letter, t, *node, *flag);
-				done++;
-			}
+		for (unsigned int which = 0; which < count; which++) {
+			bad += try_one(caller->letter, t, which);
+			done++;
 		}
 	}
 	ksft_print_msg("caller %c: %d combinations\n", caller->letter, done);
 	return bad;
 }
 
+/* Each caller; returns how many found something. */
+static int everybody(int (*try_one)(char caller, size_t t, unsigned int which),
+		     unsigned int count)
+{
+	int bad = 0;
+
+	if (cgroups_make() || targets_start())
+		return -1;
+	for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
+		bad += !!IN_CHILD(TIMEOUT / 3, try_all(&callers[i], try_one, count));
+	targets_stop();
+	return bad;
+}
+
 TEST_F_TIMEOUT(pages, errors_of_move_pages, TIMEOUT)
 {
-	ASSERT_EQ(0, cgroups_make());
-	ASSERT_EQ(0, targets_start());
-	for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
-		EXPECT_EQ(0, IN_CHILD(TIMEOUT / 3, move_all(&callers[i])));
-	targets_stop();
+	ASSERT_EQ(0, everybody(try_move, MOVES));
 }
 
 /* New nodes: sets of D, P, U, X in this order; "-": none of them */
@@ -397,57 +372,36 @@ static const struct migrate_row migrate_rows[] = {
 
 static const char *set_letters(unsigned int set)
 {
-	static char text[8];
-	char *end = text;
-
-	for (int i = 0; i < 4; i++)
-		if (set & (1U << i))
-			*end++ = node_letters[i];
-	if (end == text)
-		*end++ = '-';
-	*end = '\0';
-	return text;
+	return letters_of("DPUX", set);
 }
 
 static struct mask set_mask(unsigned int set)
 {
-	struct mask mask = {}, one;
+	struct mask mask = {};
 
-	for (int i = 0; i < 4; i++) {
-		one = nodes(set & (1U << i) ? node_by_letter(node_letters[i]) : -1, -1);
-		for (int j = 0; j < MASK_LONGS; j++)
-			mask.bits[j] |= one.bits[j];
-	}
+	for (int i = 0; i < 4; i++)
+		if (set & (1U << i))
+			node_add(&mask, node_by_letter(node_letters[i]));
 	return mask;
 }
 
-static bool words_have(const char *words, const char *word)
+static bool migrate_fits(const void *entry, const void *which)
 {
-	size_t len = strlen(word);
-	const char *at;
+	const struct migrate_row *row = entry;
+	const struct what *what = which;
 
-	for (at = words; (at = strstr(at, word)); at++)
-		if ((at == words || at[-1] == ' ') && (at[len] == ' ' || !at[len]))
-			return true;
-	return false;
+	return strchr(row->callers, what->caller) &&
+	       strchr(row->targets, what->target) &&
+	       words_have(row->nodes, what->set);
 }
 
 static const struct migrate_row *migrate_result(char caller, char target,
 						const char *set)
 {
-	const struct migrate_row *found = NULL;
+	const struct what what = { caller, target, 0, 0, set };
 
-	for (size_t i = 0; i < ARRAY_SIZE(migrate_rows); i++) {
-		const struct migrate_row *row = &migrate_rows[i];
-
-		if (!strchr(row->callers, caller) || !strchr(row->targets, target) ||
-		    !words_have(row->nodes, set))
-			continue;
-		if (found)
-			return NULL;
-		found = row;
-	}
-	return found;
+	return only_row(migrate_rows, ARRAY_SIZE(migrate_rows),
+			sizeof(*migrate_rows), migrate_fits, &what);
 }
 
 static int try_migrate(char caller, size_t t, unsigned int set)
@@ -466,7 +420,7 @@ static int try_migrate(char caller, size_t t, unsigned int set)
 	for (int i = 0; i < MASK_LONGS; i++)
 		from.bits[i] |= old.bits[i];
 	got = migrate(pids[t], from, set_mask(set));
-	node = node_in(pids[t], victim);
+	node = node_for(pids[t], victim);
 	if (want && got == want->result &&
 	    node == (want->to ? node_by_letter(want->to) : start()))
 		return 0;
@@ -476,30 +430,9 @@ static int try_migrate(char caller, size_t t, unsigned int set)
 	return 1;
 }
 
-static int migrate_all(const struct caller *caller)
-{
-	int bad = 0, done = 0;
-
-	if (become(caller))
-		return 1;
-	touch(victim, page);
-	for (size_t t = 0; t < ARRAY_SIZE(pids); t++) {
-		for (unsigned int set = 0; set < 16; set++) {
-			bad += try_migrate(caller->letter, t, set);
-			done++;
-		}
-	}
-	ksft_print_msg("caller %c: %d combinations\n", caller->letter, done);
-	return bad;
-}
-
 TEST_F_TIMEOUT(pages, errors_of_migrate_pages, TIMEOUT)
 {
-	ASSERT_EQ(0, cgroups_make());
-	ASSERT_EQ(0, targets_start());
-	for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
-		EXPECT_EQ(0, IN_CHILD(TIMEOUT / 3, migrate_all(&callers[i])));
-	targets_stop();
+	ASSERT_EQ(0, everybody(try_migrate, 16));
 }
 
 /* ---- What moves ---- */
@@ -1361,13 +1294,5 @@ TEST_F_TIMEOUT(pages, pins_are_allowed, TIMEOUT)
 
 int main(int argc, char **argv)
 {
-	int ret;
-
-	page = sysconf(_SC_PAGESIZE);
-	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
-		devices_find();
-	nodes_find();
-	ret = test_harness_run(argc, argv);
-	devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

@@ -33,7 +33,6 @@
 
 #define KSM		"/sys/kernel/mm/ksm"
 #define WEIGHTS		"/sys/kernel/mm/mempolicy/weighted_interleave"
-#define CGROUP		"/tmp/policy_cgroup"
 #define MNT		"/tmp/policy_mnt"
 
 /* ---- What the log has ---- */
@@ -134,49 +133,37 @@ static const struct row policy_rows[] = {
 
 static const int flag_bits[] = { S, R, B, V };
 
-/* The letters of flags, in the order of the table */
+/* In the order of the table */
 static const char *flag_letters(int flags)
 {
-	static char text[8];
-	char *end = text;
+	unsigned int set = 0;
 
 	for (int i = 0; i < 4; i++)
-		if (flags & flag_bits[i])
-			*end++ = "SRBV"[i];
-	if (end == text)
-		*end++ = '-';
-	*end = '\0';
-	return text;
+		set |= flags & flag_bits[i] ? 1U << i : 0;
+	return letters_of("SRBV", set);
 }
 
-static bool words_have(const char *words, const char *word)
-{
-	size_t len = strlen(word);
-	const char *at;
+struct what {
+	int mode, flags;
+};
 
-	for (at = words; (at = strstr(at, word)); at++)
-		if ((at == words || at[-1] == ' ') &&
-		    (at[len] == ' ' || !at[len]))
-			return true;
-	return false;
+static bool policy_fits(const void *entry, const void *which)
+{
+	const struct row *row = entry;
+	const struct what *what = which;
+
+	return strchr(row->modes, mode_letters[what->mode]) &&
+	       words_have(row->flags, flag_letters(what->flags));
 }
 
 /* What the table says, or -1 if it says nothing, or more than one thing */
 static int policy_result(int mode, int flags, int class)
 {
-	int result = -1;
+	const struct what what = { mode, flags };
+	const struct row *row = only_row(policy_rows, ARRAY_SIZE(policy_rows),
+					 sizeof(*policy_rows), policy_fits, &what);
 
-	for (size_t i = 0; i < ARRAY_SIZE(policy_rows); i++) {
-		const struct row *row = &policy_rows[i];
-
-		if (!strchr(row->modes, mode_letters[mode]) ||
-		    !words_have(row->flags, flag_letters(flags)))
-			continue;
-		if (result >= 0)
-			return -1;
-		result = errnos[row->result[class]];
-	}
-	return result;
+	return row ? errnos[row->result[class]] : -1;
 }
 
 static struct mask class_mask(int class)
@@ -261,37 +248,26 @@ static int try_all(policy_call call, bool privileged)
 
 FIXTURE(policy)
 {
-	int log;
-	long killed;
+	struct watch watch;
 	char *addr;
 };
 
 FIXTURE_SETUP(policy)
 {
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (!*dev_p || !*dev_u)
-		SKIP(return, "needs two dax devices whose memory is not in use, and dax_private");
-	ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(dev_u, "state", "unplugged"));
-	P = dax_plug(dev_p, "user");
-	U = dax_plug(dev_u, "none");
-	ASSERT_LE(0, P);
-	ASSERT_LE(0, U);
-	self->log = log_open();
-	ASSERT_LE(0, self->log);
-	self->killed = number_in("/proc/vmstat", "oom_kill ");
-	ASSERT_LE(0, self->killed);
+	const char *missing = whats_missing();
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	ASSERT_TRUE(plug_two("none", &U));
+	ASSERT_TRUE(watch_begin(&self->watch));
 }
 
 /* Whatever the case was about, nobody was killed for want of memory. */
 FIXTURE_TEARDOWN(policy)
 {
-	if (!*dev_p || !*dev_u || geteuid())
+	if (whats_missing())
 		return;
-	EXPECT_EQ(self->killed, number_in("/proc/vmstat", "oom_kill "));
-	EXPECT_FALSE(log_has(self->log, "Huh VM_FAULT_OOM"));
-	close(self->log);
+	EXPECT_TRUE(watch_end(&self->watch, "Huh VM_FAULT_OOM"));
 }
 
 /* ---- Permission and errors ---- */
@@ -473,18 +449,10 @@ TEST_F_TIMEOUT(policy, home_node, TIMEOUT)
 	ASSERT_EQ(4, count_on(addr + 4 * page, 4 * page, other));
 }
 
-static bool enter(const char *procs)
-{
-	char pid[16];
-
-	snprintf(pid, sizeof(pid), "%d", getpid());
-	return !write_file(procs, pid);
-}
-
 /* One who may: what the cgroup inherits can be had there. */
 static int has_both(char *addr)
 {
-	if (!enter(CGROUP "/inherits/cgroup.procs") ||
+	if (cgroup_enter("inherits") ||
 	    bind_range(addr, page, MPOL_BIND | SV, nodes(U, -1), 0))
 		return 1;
 	touch(addr, page);
@@ -494,9 +462,9 @@ static int has_both(char *addr)
 /* Names both where one is granted, and goes to where both are offered. */
 static int takes_along(char *addr)
 {
-	if (!enter(CGROUP "/granted/cgroup.procs") || drop_sys_nice() ||
+	if (cgroup_enter("granted") || drop_sys_nice() ||
 	    bind_range(addr, page, MPOL_BIND | SV, nodes(P, U), 0) ||
-	    home(addr, page, U) || !enter(CGROUP "/inherits/cgroup.procs"))
+	    home(addr, page, U) || cgroup_enter("inherits"))
 		return 1;
 	touch(addr, page);
 	return node_of(addr) != P;
@@ -504,43 +472,46 @@ static int takes_along(char *addr)
 
 TEST_F_TIMEOUT(policy, names_are_what_was_granted, TIMEOUT)
 {
-	char *addr = map(page), mems[32];
+	const struct mask granted = nodes(D, P);
+	char *addr = map(page);
 
 	ASSERT_EQ(0, dax_write(dev_u, "state", "unplugged"));
 	ASSERT_EQ(U, dax_plug(dev_u, "user"));
-	mkdir(CGROUP, 0700);
-	ASSERT_EQ(0, mount("none", CGROUP, "cgroup2", 0, NULL));
-	ASSERT_EQ(0, write_file(CGROUP "/cgroup.subtree_control", "+cpuset"));
-	mkdir(CGROUP "/granted", 0700);
-	mkdir(CGROUP "/inherits", 0700);
-	snprintf(mems, sizeof(mems), "%d,%d", D, P);
-	ASSERT_EQ(0, write_file(CGROUP "/granted/cpuset.mems", mems));
+	ASSERT_EQ(0, cgroups_mount("+cpuset"));
+	ASSERT_EQ(0, cgroup_make("granted", &granted));
+	ASSERT_EQ(0, cgroup_make("inherits", NULL));
 
 	EXPECT_EQ(0, IN_CHILD(60, has_both(addr)));
 	EXPECT_EQ(0, IN_CHILD(60, takes_along(addr)));
-	rmdir(CGROUP "/granted");
-	rmdir(CGROUP "/inherits");
-	write_file(CGROUP "/cgroup.subtree_control", "-cpuset");
-	umount(CGROUP);
+	cgroups_remove();
+}
+
+/* The log has a line for this within a minute: somebody else may have had the last. */
+static bool hinted(int log, bool by_range)
+{
+	char *addr = map(page);
+	int error;
+
+	for (int i = 0; i < 2; i++) {
+		error = by_range ? bind_range(addr, page, MPOL_BIND, nodes(P, -1), 0) :
+				   set_policy(MPOL_BIND, nodes(P, -1));
+		if (error != EINVAL)
+			return false;
+		if (log_has(log, "takes MPOL_F_PRIVATE"))
+			return true;
+		sleep(61);
+	}
+	return false;
 }
 
 /* Who names it in vain finds out why. */
 TEST_F_TIMEOUT(policy, hint_in_the_log, TIMEOUT)
 {
-	bool found;
-
-	/* Once a minute: somebody else may have had it. */
-	ASSERT_EQ(EINVAL, set_policy(MPOL_BIND, nodes(P, -1)));
-	found = log_has(self->log, "takes MPOL_F_PRIVATE");
-	if (!found) {
-		sleep(61);
-		ASSERT_EQ(EINVAL, set_policy(MPOL_BIND, nodes(P, -1)));
-		found = log_has(self->log, "takes MPOL_F_PRIVATE");
-	}
-	ASSERT_TRUE(found);
+	ASSERT_TRUE(hinted(self->watch.log, false));
+	ASSERT_TRUE(hinted(self->watch.log, true));
 	/* A node without memory is none of that. */
 	ASSERT_EQ(EINVAL, set_policy(MPOL_BIND, nodes(X, -1)));
-	ASSERT_FALSE(log_has(self->log, "takes MPOL_F_PRIVATE"));
+	ASSERT_FALSE(log_has(self->watch.log, "takes MPOL_F_PRIVATE"));
 }
 
 /* ---- Where memory comes from ---- */
@@ -807,6 +778,91 @@ TEST_F_TIMEOUT(policy, memory_of_others, TIMEOUT)
 	close(from[1]);
 }
 
+/* What a monitor fills: theirs without a policy, and theirs with one */
+enum { PLAIN, PLAIN_FILE, BOUND, BOUND_FILE, FILLED };
+
+static int register_range(int fd, char *start)
+{
+	struct uffdio_register reg = {
+		.range = { .start = (unsigned long)start, .len = 4 * page },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+
+	return ioctl(fd, UFFDIO_REGISTER, &reg);
+}
+
+/* The one who is monitored: says where to find the file, and what he got. */
+static int is_monitored(char **areas, int from, int to)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC);
+	int on[FILLED];
+	char byte;
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    bind_range(areas[BOUND], 4 * page, MPOL_BIND | SV, nodes(P, -1), 0) ||
+	    bind_range(areas[BOUND_FILE], 4 * page, MPOL_BIND | SV, nodes(P, -1), 0))
+		return 1;
+	for (int i = 0; i < FILLED; i++)
+		if (register_range(fd, areas[i]))
+			return 2;
+	if (write(to, &fd, sizeof(fd)) != sizeof(fd) || read(from, &byte, 1) != 1)
+		return 3;
+	for (int i = 0; i < FILLED; i++)
+		on[i] = count_on(areas[i], 4 * page, P);
+	return write(to, on, sizeof(on)) != sizeof(on);
+}
+
+/* Where a page is that a monitor fills is up to who has it mapped. */
+TEST_F_TIMEOUT(policy, filled_by_a_monitor, TIMEOUT)
+{
+	char *mine = map(4 * page), *areas[FILLED];
+	int to[2], from[2], on[FILLED] = {}, fd = -1, pidfd;
+	struct uffdio_copy copy;
+	pid_t child;
+
+	for (int i = 0; i < FILLED; i++) {
+		areas[i] = i == PLAIN || i == BOUND ? map(4 * page) : map_shared(4 * page);
+		ASSERT_NE(NULL, areas[i]);
+	}
+	touch(mine, 4 * page);
+	ASSERT_EQ(0, pipe(to));
+	ASSERT_EQ(0, pipe(from));
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		close(from[0]);
+		_exit(is_monitored(areas, to[0], from[1]));
+	}
+	close(from[1]);
+	ASSERT_EQ((ssize_t)sizeof(fd), read(from[0], &fd, sizeof(fd)));
+	pidfd = syscall(SYS_pidfd_open, child, 0);
+	ASSERT_LE(0, pidfd);
+	fd = syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+	ASSERT_LE(0, fd);
+
+	/* The policy of the monitor is for what is its own. */
+	ASSERT_EQ(0, set_policy(MPOL_BIND | SV, nodes(P, -1)));
+	for (int i = 0; i < FILLED; i++) {
+		copy = (struct uffdio_copy){
+			.dst = (unsigned long)areas[i], .src = (unsigned long)mine,
+			.len = 4 * page,
+		};
+		EXPECT_EQ(0, ioctl(fd, UFFDIO_COPY, &copy));
+		EXPECT_EQ((long long)(4 * page), copy.copy);
+	}
+	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
+	ASSERT_EQ(1, write(to[1], "", 1));
+	ASSERT_EQ((ssize_t)sizeof(on), read(from[0], on, sizeof(on)));
+	EXPECT_EQ(0, wait_for(child));
+	EXPECT_EQ(0, on[PLAIN]);
+	EXPECT_EQ(0, on[PLAIN_FILE]);
+	EXPECT_EQ(4, on[BOUND]);
+	EXPECT_EQ(4, on[BOUND_FILE]);
+	close(fd);
+	close(pidfd);
+}
+
 /* Whoever may end swapping reads back what is everybody's. */
 TEST_F_TIMEOUT(policy, swapoff_is_for_everybody, TIMEOUT)
 {
@@ -906,7 +962,7 @@ TEST_F_TIMEOUT(policy, full_is_sigbus_for_users, TIMEOUT)
 	ASSERT_EQ(addr + len, bus_addr);
 	ASSERT_EQ((long)(len / page), count_on(addr, len, P));
 	ASSERT_LT((private_kb(P, "PrivateTotal:") << 10) - (16L << 20), (long)len);
-	EXPECT_TRUE(log_has(self->log, "gets SIGBUS"));
+	EXPECT_TRUE(log_has(self->watch.log, "gets SIGBUS"));
 
 	/* Others go on. */
 	ASSERT_EQ(0, waitpid(innocent, &status, WNOHANG));
@@ -1007,11 +1063,9 @@ TEST_F_TIMEOUT(policy, full_for_what_ksm_merged, TIMEOUT)
 
 	if (access(ZRAM, F_OK) || access(KSM "/run", F_OK))
 		SKIP(return, "needs swap, zram and KSM");
-	mkdir(CGROUP, 0700);
-	ASSERT_EQ(0, mount("none", CGROUP, "cgroup2", 0, NULL));
-	ASSERT_EQ(0, write_file(CGROUP "/cgroup.subtree_control", "+memory"));
-	mkdir(CGROUP "/merged", 0700);
-	ASSERT_TRUE(enter(CGROUP "/merged/cgroup.procs"));
+	ASSERT_EQ(0, cgroups_mount("+memory"));
+	ASSERT_EQ(0, cgroup_make("merged", NULL));
+	ASSERT_EQ(0, cgroup_enter("merged"));
 	ASSERT_TRUE(swap_on());
 	ASSERT_TRUE(ksm_merges(merged));
 	/* MADV_PAGEOUT leaves alone what is mapped more than once. */
@@ -1030,10 +1084,8 @@ TEST_F_TIMEOUT(policy, full_for_what_ksm_merged, TIMEOUT)
 	ASSERT_EQ(0x5a, *(volatile char *)(merged + page));
 	EXPECT_EQ(P, node_of(merged + page));
 	swap_off();
-	enter(CGROUP "/cgroup.procs");
-	rmdir(CGROUP "/merged");
-	write_file(CGROUP "/cgroup.subtree_control", "-memory");
-	umount(CGROUP);
+	cgroup_enter("");
+	cgroups_remove();
 }
 
 /* In the kernel it is an error, for who asked and for nobody else. */
@@ -1102,11 +1154,9 @@ TEST_F_TIMEOUT(policy, full_is_an_error_in_the_kernel, TIMEOUT)
 static int in_cgroup(void)
 {
 	char *addr = map(64UL << 20);
-	char pid[16];
 
-	snprintf(pid, sizeof(pid), "%d", getpid());
 	signal(SIGBUS, SIG_DFL);
-	if (write_file(CGROUP "/small/cgroup.procs", pid) ||
+	if (cgroup_enter("small") ||
 	    bind_range(addr, 64UL << 20, MPOL_BIND | SV, nodes(P, -1), 0))
 		return 1;
 	touch(addr, 64UL << 20);
@@ -1118,23 +1168,19 @@ TEST_F_TIMEOUT(policy, limit_of_a_cgroup, TIMEOUT)
 	int status, log = log_open();
 
 	ASSERT_LE(0, log);
-	mkdir(CGROUP, 0700);
-	ASSERT_EQ(0, mount("none", CGROUP, "cgroup2", 0, NULL));
-	ASSERT_EQ(0, write_file(CGROUP "/cgroup.subtree_control", "+memory"));
-	ASSERT_EQ(0, mkdir(CGROUP "/small", 0700));
+	ASSERT_EQ(0, cgroups_mount("+memory"));
+	ASSERT_EQ(0, cgroup_make("small", NULL));
 	ASSERT_EQ(0, write_file(CGROUP "/small/memory.max", "16M"));
 	write_file(CGROUP "/small/memory.swap.max", "0");
 	status = IN_CHILD(300, in_cgroup());
 	EXPECT_TRUE(WIFSIGNALED(status));
 	EXPECT_EQ(SIGKILL, WTERMSIG(status));
-	EXPECT_FALSE(log_has(self->log, "gets SIGBUS"));
+	EXPECT_FALSE(log_has(self->watch.log, "gets SIGBUS"));
 	/* What the OOM killer prints is what ordinary requests can have. */
 	EXPECT_LT(0, log_lists(log, "mems_allowed=", P));
 	close(log);
-	self->killed++;
-	rmdir(CGROUP "/small");
-	write_file(CGROUP "/cgroup.subtree_control", "-memory");
-	umount(CGROUP);
+	self->watch.killed++;
+	cgroups_remove();
 }
 
 /* ---- Going away ---- */
@@ -1322,7 +1368,7 @@ static const struct mount_row mount_rows[] = {
 	{ "bogus", NO_FLAGS ";" PRIVATE_FLAGS ";" BAD_FLAGS, ALL_IN },
 };
 
-static bool list_has(const char *list, const char *item)
+static bool list_has_item(const char *list, const char *item)
 {
 	size_t len = strlen(item);
 	const char *at;
@@ -1340,7 +1386,7 @@ static int mount_result(const char *mode, const char *flags, int class)
 	for (size_t i = 0; i < ARRAY_SIZE(mount_rows); i++) {
 		const struct mount_row *row = &mount_rows[i];
 
-		if (!list_has(row->modes, mode) || !list_has(row->flags, flags))
+		if (!list_has_item(row->modes, mode) || !list_has_item(row->flags, flags))
 			continue;
 		if (result >= 0)
 			return -1;
@@ -1411,7 +1457,7 @@ TEST_F_TIMEOUT(policy, errors_of_mount, TIMEOUT)
 	ASSERT_EQ(0, IN_CHILD(0, mount_all(true)));
 	ASSERT_EQ(0, IN_CHILD(0, drop_sys_nice() || mount_all(false)));
 	/* mount(2) does not say why. */
-	ASSERT_TRUE(log_has(self->log, "cannot mount with mpol="));
+	ASSERT_TRUE(log_has(self->watch.log, "cannot mount with mpol="));
 }
 
 /* The options of our mount as /proc/mounts has them */
@@ -1616,15 +1662,7 @@ static int report(void)
 
 int main(int argc, char **argv)
 {
-	int ret;
-
 	if (argc == 2 && !strcmp(argv[1], "--report"))
 		return report();
-	page = sysconf(_SC_PAGESIZE);
-	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
-		devices_find();
-	nodes_find();
-	ret = test_harness_run(argc, argv);
-	devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

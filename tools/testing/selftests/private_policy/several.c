@@ -25,7 +25,6 @@
 
 #include "common.h"
 
-#define CGROUP		"/tmp/several_cgroup"
 #define MNT		"/tmp/several_mnt"
 #define WEIGHTS		"/sys/kernel/mm/mempolicy/weighted_interleave"
 #define PAGES		48
@@ -46,8 +45,7 @@ static void find_public(void)
 
 static struct mask beside(int node, struct mask mask)
 {
-	if (node >= 0)
-		mask.bits[node / 64] |= 1UL << (node % 64);
+	node_add(&mask, node);
 	return mask;
 }
 
@@ -70,91 +68,51 @@ static long used(int node)
 
 /* ---- Cgroups ---- */
 
+/* What is ordinary, and these private ones */
 static int set_mems(const char *name, int first, int second)
 {
-	char path[128], mems[64];
-	size_t len;
+	struct mask mems = beside(public, nodes(first, second));
 
-	len = snprintf(mems, sizeof(mems), "%d", D);
-	if (D1 >= 0)
-		len += snprintf(mems + len, sizeof(mems) - len, ",%d", D1);
-	if (public >= 0)
-		len += snprintf(mems + len, sizeof(mems) - len, ",%d", public);
-	if (first >= 0)
-		len += snprintf(mems + len, sizeof(mems) - len, ",%d", first);
-	if (second >= 0)
-		snprintf(mems + len, sizeof(mems) - len, ",%d", second);
-	snprintf(path, sizeof(path), CGROUP "/%s/cpuset.mems", name);
-	return write_file(path, mems);
-}
-
-static int cgroup_make(const char *name, int first, int second)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), CGROUP "/%s", name);
-	return mkdir(path, 0700) ? errno : set_mems(name, first, second);
-}
-
-static int enter(const char *name)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), CGROUP "/%s/cgroup.procs", name);
-	return write_file(path, "0");
+	node_add(&mems, D);
+	node_add(&mems, D1);
+	return cgroup_set_mems(name, &mems);
 }
 
 static int cgroups_make(void)
 {
-	mkdir(CGROUP, 0700);
-	if (mount("none", CGROUP, "cgroup2", 0, NULL) ||
-	    write_file(CGROUP "/cgroup.subtree_control", "+cpuset"))
-		return errno;
-	return cgroup_make("p", P, -1) ?: cgroup_make("q", Q, -1) ?:
-	       cgroup_make("both", P, Q);
-}
+	static const char * const names[] = { "p", "q", "both" };
+	struct mask ordinary = beside(public, nodes(D, D1));
+	int error = cgroups_mount("+cpuset");
 
-static void cgroups_remove(void)
-{
-	rmdir(CGROUP "/p");
-	rmdir(CGROUP "/q");
-	rmdir(CGROUP "/both");
-	write_file(CGROUP "/cgroup.subtree_control", "-cpuset");
-	umount2(CGROUP, MNT_DETACH);
-	rmdir(CGROUP);
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !error; i++)
+		error = cgroup_make(names[i], &ordinary);
+	return error ?: set_mems("p", P, -1) ?: set_mems("q", Q, -1) ?:
+	       set_mems("both", P, Q);
 }
 
 /* ---- The fixture ---- */
 
 FIXTURE(several)
 {
-	int log;
-	long killed;
+	struct watch watch;
 };
 
 FIXTURE_SETUP(several)
 {
-	if (geteuid())
-		SKIP(return, "needs root");
-	if (!*dev_p || !*dev_u)
-		SKIP(return, "needs two dax devices whose memory is not in use, and dax_private");
-	ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
-	ASSERT_EQ(0, dax_write(dev_u, "state", "unplugged"));
-	P = dax_plug(dev_p, "user");
-	Q = dax_plug(dev_u, "user");
-	ASSERT_LE(0, P);
-	ASSERT_LE(0, Q);
-	self->log = log_open();
-	self->killed = number_in("/proc/vmstat", "oom_kill ");
+	const char *missing = whats_missing();
+
+	if (missing)
+		SKIP(return, "%s", missing);
+	find_public();
+	ASSERT_TRUE(plug_two("user", &Q));
+	ASSERT_TRUE(watch_begin(&self->watch));
 }
 
 FIXTURE_TEARDOWN(several)
 {
-	if (!*dev_p || !*dev_u || geteuid())
+	if (whats_missing())
 		return;
-	EXPECT_EQ(self->killed, number_in("/proc/vmstat", "oom_kill "));
-	EXPECT_FALSE(log_has(self->log, "page allocation failure"));
-	close(self->log);
+	EXPECT_TRUE(watch_end(&self->watch, "page allocation failure"));
 	cgroups_remove();
 	umount2(MNT "/p", MNT_DETACH);
 	umount2(MNT "/q", MNT_DETACH);
@@ -175,7 +133,7 @@ static int has_his_own(const char *cgroup, int mine, int other)
 	struct mask seen;
 	char *addr;
 
-	if (enter(cgroup) || drop_sys_nice())
+	if (cgroup_enter(cgroup) || drop_sys_nice())
 		return 1;
 	if (get_policy(&mode, &seen, NULL, MPOL_F_MEMS_ALLOWED | MPOL_F_PRIVATE) ||
 	    !has_node(&seen, mine) || has_node(&seen, other)) {
@@ -218,7 +176,7 @@ static int names_one(void)
 	char *addr = map(LEN), *by_task = map(LEN);
 	int bad = 0;
 
-	if (enter("both") || drop_sys_nice())
+	if (cgroup_enter("both") || drop_sys_nice())
 		return 1;
 	if (bind_range(addr, LEN, MPOL_BIND | SV, nodes(Q, -1), 0) ||
 	    set_policy(MPOL_PREFERRED_MANY | SV, nodes(P, -1)))
@@ -245,7 +203,7 @@ static int loses_it(void)
 	char *addr = map(LEN), *later = map(LEN), *by_task = map(LEN);
 	int bad = 0;
 
-	if (enter("both"))
+	if (cgroup_enter("both"))
 		return 1;
 	if (bind_range(addr, LEN, MPOL_BIND | SV, nodes(P, -1), 0) ||
 	    bind_range(later, LEN, MPOL_BIND | SV, nodes(P, -1), 0) ||
@@ -445,14 +403,5 @@ TEST_F_TIMEOUT(several, public_is_ordinary, TIMEOUT)
 
 int main(int argc, char **argv)
 {
-	int ret;
-
-	page = sysconf(_SC_PAGESIZE);
-	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
-		devices_find();
-	nodes_find();
-	find_public();
-	ret = test_harness_run(argc, argv);
-	devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

@@ -26,7 +26,6 @@
 
 #define PAGES		64
 #define LEN		(PAGES * page)
-#define CGROUP		"/tmp/swapped_cgroup"
 #define CLUSTER		"/proc/sys/vm/page-cluster"
 
 /* What a neighbour is asked, in one byte, and answers, in one long */
@@ -220,11 +219,9 @@ FIXTURE_SETUP(swapped)
 	self->cluster = number_in(CLUSTER, "");
 	ASSERT_EQ(0, write_file(CLUSTER, "3"));
 	ASSERT_EQ(0, one_cpu());
-	mkdir(CGROUP, 0700);
-	ASSERT_EQ(0, mount("none", CGROUP, "cgroup2", 0, NULL));
-	ASSERT_EQ(0, write_file(CGROUP "/cgroup.subtree_control", "+memory"));
-	ASSERT_EQ(0, mkdir(CGROUP "/both", 0700));
-	ASSERT_EQ(0, write_file(CGROUP "/both/cgroup.procs", "0"));
+	ASSERT_EQ(0, cgroups_mount("+memory"));
+	ASSERT_EQ(0, cgroup_make("both", NULL));
+	ASSERT_EQ(0, cgroup_enter("both"));
 	ASSERT_EQ(0, neighbour_start(&self->his));
 	area = map(LEN);
 	fill_area('m');
@@ -237,11 +234,8 @@ FIXTURE_TEARDOWN(swapped)
 	if (!*dev_p || geteuid())
 		return;
 	neighbour_stop(&self->his);
-	write_file(CGROUP "/cgroup.procs", "0");
-	rmdir(CGROUP "/both");
-	write_file(CGROUP "/cgroup.subtree_control", "-memory");
-	umount2(CGROUP, MNT_DETACH);
-	rmdir(CGROUP);
+	cgroup_enter("");
+	cgroups_remove();
 	snprintf(text, sizeof(text), "%ld", self->cluster);
 	write_file(CLUSTER, text);
 }
@@ -268,12 +262,5 @@ TEST_F_TIMEOUT(swapped, neighbours_are_not_brought_along, TIMEOUT)
 
 int main(int argc, char **argv)
 {
-	int ret;
-
-	page = sysconf(_SC_PAGESIZE);
-	if (!geteuid() && !access(DAX "/drivers/" OURS, F_OK))
-		devices_find();
-	ret = test_harness_run(argc, argv);
-	devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

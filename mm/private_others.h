@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Whose policy places the pages of a tmpfs file that has none: that of the task
- * that makes them, or reads them back from swap. But a policy that names private
- * nodes is for the task's own memory. What it does to the mapping of another
- * process, or to everybody's files (swapoff), is placed as by default.
+ * A policy that names private nodes is for the task's own memory. What it does
+ * to the mapping of another process, or to everybody's files (swapoff), is
+ * placed as by default: see mm/private_others.c.
  *
- * Between private_shmem_begin() and private_shmem_end() the task remembers which
- * it is. They do not nest: nothing in there faults for a user.
+ * Whose policy places the pages of a tmpfs file that has none: that of the task
+ * that makes them, or reads them back from swap. Between private_shmem_begin()
+ * and private_shmem_end() the task remembers which it is. They do not nest:
+ * nothing in there faults for a user.
  */
-#ifndef __MM_PRIVATE_SHMEM_H
-#define __MM_PRIVATE_SHMEM_H
+#ifndef __MM_PRIVATE_OTHERS_H
+#define __MM_PRIVATE_OTHERS_H
 
 #include <linux/mempolicy.h>
 #include <linux/mm_types.h>
@@ -17,6 +18,8 @@
 #include <linux/sched.h>
 
 #ifdef CONFIG_PRIVATE_NODES
+
+struct mempolicy *mpol_of_others(struct mempolicy *pol);
 
 /**
  * private_shmem_begin - pages of a tmpfs file are made for somebody
@@ -27,7 +30,7 @@
 static inline void private_shmem_begin(const struct mm_struct *mm)
 {
 	if (private_nodes_enabled())
-		current->mpol_for_others = !mm || mm != current->mm;
+		current->private_nodes.for_others = !mm || mm != current->mm;
 }
 
 /**
@@ -38,7 +41,7 @@ static inline void private_shmem_begin(const struct mm_struct *mm)
 static inline void private_shmem_end(void)
 {
 	if (private_nodes_enabled())
-		current->mpol_for_others = false;
+		current->private_nodes.for_others = false;
 }
 
 /**
@@ -51,12 +54,17 @@ static inline struct mempolicy *private_shmem_policy(void)
 {
 	struct mempolicy *pol = get_task_policy(current);
 
-	if (private_nodes_enabled() && current->mpol_for_others)
+	if (private_nodes_enabled() && current->private_nodes.for_others)
 		return mpol_of_others(pol);
 	return pol;
 }
 
 #else /* CONFIG_PRIVATE_NODES */
+
+static inline struct mempolicy *mpol_of_others(struct mempolicy *pol)
+{
+	return pol;
+}
 
 static inline void private_shmem_begin(const struct mm_struct *mm) {}
 static inline void private_shmem_end(void) {}
@@ -66,4 +74,4 @@ static inline void private_shmem_end(void) {}
 
 #endif /* CONFIG_PRIVATE_NODES */
 
-#endif /* __MM_PRIVATE_SHMEM_H */
+#endif /* __MM_PRIVATE_OTHERS_H */

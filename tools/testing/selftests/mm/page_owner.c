@@ -1267,6 +1267,7 @@ TEST_F_TIMEOUT(page_owner, large_allocations_count_in_full, 120)
 	bool equal = false;
 	char filter[64];
 	ssize_t len;
+	int found;
 
 	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
 	large = find_large_handle(self, self->fd);
@@ -1286,9 +1287,10 @@ TEST_F_TIMEOUT(page_owner, large_allocations_count_in_full, 120)
 		len = read(count_fd, self->buf, RECORD_SIZE);
 		if (len > 0) {
 			self->buf[len] = '\0';
-			ASSERT_EQ(3, sscanf(self->buf,
-					    "handle: %u nr_base_pages: %lu nr_records: %lu\n",
-					    &handle, &pages, &records));
+			found = sscanf(self->buf,
+				       "handle: %u nr_base_pages: %lu nr_records: %lu\n",
+				       &handle, &pages, &records);
+			ASSERT_EQ(3, found);
 			EXPECT_EQ(large, handle);
 			counted_pages = count_records(self, fd, large, &counted);
 			equal = pages == counted_pages && records == counted;
@@ -1592,8 +1594,9 @@ static unsigned long node_end(int nid)
 	if (!file)
 		return ~0UL;
 	while (fgets(line, sizeof(line), file)) {
-		sscanf(line, "Node %d, zone", &node);
-		sscanf(line, " spanned %lu", &spanned);
+		if (sscanf(line, "Node %d, zone", &node) == 1 ||
+		    sscanf(line, " spanned %lu", &spanned) == 1)
+			continue;
 		if (sscanf(line, " start_pfn: %lu", &start) == 1 && node == nid &&
 		    start + spanned > end)
 			end = start + spanned;

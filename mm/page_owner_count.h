@@ -2,10 +2,11 @@
 #ifndef _MM_PAGE_OWNER_COUNT_H
 #define _MM_PAGE_OWNER_COUNT_H
 /*
- * How many pages each stack has: a hash table from handles to counts. The memory
- * is that of the caller, since pages are counted where none can be allocated.
+ * How many pages each stack has: a hash table from handles to counts. Pages are
+ * counted where no memory can be allocated, so the table does not grow by itself.
  */
 #include <linux/hash.h>
+#include <linux/slab.h>
 #include <linux/sort.h>
 #include <linux/stackdepot.h>
 #include <linux/types.h>
@@ -18,7 +19,10 @@ struct page_owner_count {
 	unsigned long nr_pages;
 };
 
-/* There are 1 << @bits slots. */
+/* A quarter less than that many stacks are counted without a second table. */
+#define PAGE_OWNER_COUNT_BITS	10
+
+/* There are 1 << @bits slots, or none at first. Whoever has them frees them. */
 struct page_owner_counts {
 	struct page_owner_count *slots;
 	unsigned int bits;
@@ -39,7 +43,7 @@ static inline bool page_owner_counts_full(const struct page_owner_counts *counts
 
 /**
  * page_owner_counts_slot() - Find the count of a handle, or make one.
- * @counts: The table, all zero at first.
+ * @counts: The table, which has slots.
  * @handle: The handle, not 0.
  *
  * Context: Any context.
@@ -70,21 +74,34 @@ add:
 }
 
 /**
- * page_owner_counts_move() - Move all counts to another table.
- * @to: The other table, empty and larger.
- * @from: The table, whose memory can be freed then.
+ * page_owner_counts_grow() - Move all counts to a larger table.
+ * @counts: The table, which has no slots at first.
+ *
+ * Context: Process context. May sleep.
+ *
+ * Return: Whether there was memory for it. If not, all is as it was.
  */
-static inline void page_owner_counts_move(struct page_owner_counts *to,
-					  const struct page_owner_counts *from)
+static inline bool page_owner_counts_grow(struct page_owner_counts *counts)
 {
+	struct page_owner_counts larger = { .bits = counts->bits + 1 };
 	unsigned int i;
 
-	for (i = 0; i < 1U << from->bits; i++) {
-		const struct page_owner_count *count = &from->slots[i];
+	if (!counts->slots)
+		larger.bits = PAGE_OWNER_COUNT_BITS;
+	larger.slots = kvcalloc(1UL << larger.bits, sizeof(*larger.slots),
+				GFP_KERNEL);
+	if (!larger.slots)
+		return false;
+
+	for (i = 0; counts->slots && i < 1U << counts->bits; i++) {
+		const struct page_owner_count *count = &counts->slots[i];
 
 		if (count->handle)
-			*page_owner_counts_slot(to, count->handle) = *count;
+			*page_owner_counts_slot(&larger, count->handle) = *count;
 	}
+	kvfree(counts->slots);
+	*counts = larger;
+	return true;
 }
 
 static inline int page_owner_count_compare(const void *a, const void *b)

@@ -735,9 +735,14 @@ static void pending_stack_is_taken_once(struct kunit *test)
 
 	KUNIT_EXPECT_NULL(test, page_owner_pending_take(&pt->pending));
 	KUNIT_EXPECT_TRUE(test, add_number(pt, 3));
-	KUNIT_EXPECT_EQ(test, atomic_read(&pt->pending.nr), 1);
-	KUNIT_EXPECT_PTR_EQ(test, (char *)page_owner_pending_take(&pt->pending),
-			    &pt->records[3]);
+	KUNIT_EXPECT_TRUE(test, add_number(pt, 5));
+	KUNIT_EXPECT_EQ(test, atomic_read(&pt->pending.nr), 2);
+
+	/* In any order, but not the same one again. */
+	mark_taken(test, pt, take_number(pt));
+	mark_taken(test, pt, take_number(pt));
+	KUNIT_EXPECT_TRUE(test, test_bit(3, pt->taken));
+	KUNIT_EXPECT_TRUE(test, test_bit(5, pt->taken));
 	KUNIT_EXPECT_EQ(test, atomic_read(&pt->pending.nr), 0);
 	KUNIT_EXPECT_NULL(test, page_owner_pending_take(&pt->pending));
 }
@@ -889,46 +894,58 @@ static void full_table_still_counts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, counts.nr_used, 6);
 }
 
-#define NR_HANDLES	500
+static void free_counts_action(void *data)
+{
+	struct page_owner_counts *counts = data;
 
-/* As a read does it: the table grows whenever it is full. */
+	kvfree(counts->slots);
+}
+
+#define NR_HANDLES	1000
+
+/* As a read does it: the table grows whenever it is full, the first time from none. */
 static void growing_loses_no_page(struct kunit *test)
 {
 	unsigned long *expected, sum = 0, total = 0;
-	struct page_owner_counts counts = new_counts(test, 1);
-	struct page_owner_counts larger;
+	struct page_owner_counts *counts;
 	depot_stack_handle_t handle;
 	struct rnd_state rnd;
 	unsigned int i, order;
 
+	counts = kunit_kzalloc(test, sizeof(*counts), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, counts);
+	KUNIT_ASSERT_EQ(test, kunit_add_action(test, free_counts_action, counts), 0);
 	expected = kunit_kcalloc(test, NR_HANDLES, sizeof(*expected), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, expected);
+	KUNIT_ASSERT_TRUE(test, page_owner_counts_grow(counts));
 
 	prandom_seed_state(&rnd, 1);
 	for (i = 0; i < 20 * NR_HANDLES; i++) {
 		handle = 1 + prandom_u32_state(&rnd) % NR_HANDLES;
 		order = prandom_u32_state(&rnd) % 10;
-		while (!count_page(&counts, handle, order)) {
-			larger = new_counts(test, counts.bits + 1);
-			page_owner_counts_move(&larger, &counts);
-			KUNIT_ASSERT_EQ(test, larger.nr_used, counts.nr_used);
-			counts = larger;
+		while (!count_page(counts, handle, order)) {
+			unsigned int nr_used = counts->nr_used;
+
+			KUNIT_ASSERT_TRUE(test, page_owner_counts_grow(counts));
+			KUNIT_ASSERT_EQ(test, counts->nr_used, nr_used);
 		}
 		expected[handle - 1] += 1UL << order;
 		total += 1UL << order;
 	}
+	/* It had to grow, or this was no test. */
+	KUNIT_EXPECT_GT(test, counts->bits, PAGE_OWNER_COUNT_BITS);
 
-	page_owner_counts_sort(&counts);
-	for (i = 0; i < counts.nr_used; i++) {
-		handle = counts.slots[i].handle;
+	page_owner_counts_sort(counts);
+	for (i = 0; i < counts->nr_used; i++) {
+		handle = counts->slots[i].handle;
 		KUNIT_ASSERT_GE(test, handle, 1);
 		KUNIT_ASSERT_LE(test, handle, NR_HANDLES);
-		KUNIT_EXPECT_EQ(test, counts.slots[i].nr_pages,
+		KUNIT_EXPECT_EQ(test, counts->slots[i].nr_pages,
 				expected[handle - 1]);
 		if (i)
-			KUNIT_EXPECT_LE(test, counts.slots[i].nr_pages,
-					counts.slots[i - 1].nr_pages);
-		sum += counts.slots[i].nr_pages;
+			KUNIT_EXPECT_LE(test, counts->slots[i].nr_pages,
+					counts->slots[i - 1].nr_pages);
+		sum += counts->slots[i].nr_pages;
 	}
 	/* So none is there twice, or missing. */
 	KUNIT_EXPECT_EQ(test, sum, total);

@@ -1076,11 +1076,23 @@ TEST_F(page_owner, bytes_can_be_given_back)
 		  lseek(self->fd, -len - 1, SEEK_CUR));
 }
 
-/* After an lseek(), the position is a PFN, whatever has been read before. */
+/*
+ * After an lseek(), the position is a PFN, whatever has been read before, and even
+ * if it is where the file has been already.
+ */
 TEST_F(page_owner, seek_drops_the_rest_of_a_record)
 {
 	unsigned long pfn = held_pfn(self, &self->page_a);
 	struct record record;
+	off_t pos;
+
+	ASSERT_EQ(10, read(self->fd, self->buf, 10));
+	pos = lseek(self->fd, 0, SEEK_CUR);
+	ASSERT_EQ(pos, lseek(self->fd, pos, SEEK_SET));
+	ASSERT_LT(0, read_record(self, self->fd, &record));
+	EXPECT_NE(MODE_INVALID, record.mode)
+		TH_LOG("record is\n%s", self->buf);
+	EXPECT_LE(pos, record.pfn);
 
 	ASSERT_EQ(10, read(self->fd, self->buf, 10));
 	ASSERT_EQ(pfn, lseek(self->fd, pfn, SEEK_SET));
@@ -1140,18 +1152,35 @@ TEST_F(page_owner, fdinfo_shows_the_filter)
 	close(fd);
 }
 
-/* Add up the records of mode=handle as mode=count does. Return: pages. */
+/* Return: the order of the page whose record is in self->buf, -1 if it has none. */
+static int record_order(FIXTURE_DATA(page_owner) * self)
+{
+	int order;
+
+	if (sscanf(self->buf, "Page allocated via order %d,", &order) != 1)
+		return -1;
+
+	return order;
+}
+
+/*
+ * Add up the records of mode=handle as mode=count does. Return: pages, and in
+ * *@records how many records they have.
+ */
 static unsigned long count_records(FIXTURE_DATA(page_owner) * self, int fd,
-				   unsigned int handle)
+				   unsigned int handle, unsigned long *records)
 {
 	unsigned long pages = 0;
 	struct record record;
-	unsigned int order;
+	int order;
 
+	*records = 0;
 	while (read_record(self, fd, &record) > 0) {
-		if (record.handle == handle &&
-		    sscanf(self->buf, "Page allocated via order %u,", &order) == 1)
+		order = record_order(self);
+		if (record.handle == handle && order >= 0) {
 			pages += 1UL << order;
+			++*records;
+		}
 	}
 
 	return pages;
@@ -1207,11 +1236,71 @@ TEST_F_TIMEOUT(page_owner, counts_are_those_of_the_records, 300)
 	snprintf(filter, sizeof(filter), "mode=handle nid=%d handle=%u",
 		 self->page_a.nid, first);
 	ASSERT_EQ(0, write_filter(fd, filter));
-	counted = count_records(self, fd, first);
+	counted = count_records(self, fd, first, &records);
 	EXPECT_LE(counted > most ? counted - most : most - counted,
 		  most / 10 + 64)
 		TH_LOG("%lu pages in records, %lu counted", counted, most);
 	close(fd);
+}
+
+/* Return: the handle of a page that is not alone in its allocation, 0 if none is. */
+static unsigned int find_large_handle(FIXTURE_DATA(page_owner) * self, int fd)
+{
+	struct record record;
+
+	while (read_record(self, fd, &record) > 0) {
+		if (record_order(self) > 0)
+			return record.handle;
+	}
+
+	return 0;
+}
+
+/*
+ * An allocation of several pages is one record, and counts as all of them. What
+ * else goes on allocates and frees, so count again until both ways give the same.
+ */
+TEST_F_TIMEOUT(page_owner, large_allocations_count_in_full, 120)
+{
+	unsigned long pages = 0, records = 0, counted_pages = 0, counted = 0;
+	unsigned int handle, large;
+	bool equal = false;
+	char filter[64];
+	ssize_t len;
+	int found;
+
+	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	large = find_large_handle(self, self->fd);
+	ASSERT_NE(0, large);
+
+	for (int try = 0; try < 100 && !equal; try++) {
+		int count_fd = open_page_owner(O_RDWR);
+		int fd = open_page_owner(O_RDWR);
+
+		ASSERT_GE(count_fd, 0);
+		ASSERT_GE(fd, 0);
+		snprintf(filter, sizeof(filter), "mode=count handle=%u", large);
+		ASSERT_EQ(0, write_filter(count_fd, filter));
+		snprintf(filter, sizeof(filter), "mode=handle handle=%u", large);
+		ASSERT_EQ(0, write_filter(fd, filter));
+
+		len = read(count_fd, self->buf, RECORD_SIZE);
+		if (len > 0) {
+			self->buf[len] = '\0';
+			found = sscanf(self->buf,
+				       "handle: %u nr_base_pages: %lu nr_records: %lu\n",
+				       &handle, &pages, &records);
+			ASSERT_EQ(3, found);
+			EXPECT_EQ(large, handle);
+			counted_pages = count_records(self, fd, large, &counted);
+			equal = pages == counted_pages && records == counted;
+		}
+		close(fd);
+		close(count_fd);
+	}
+	EXPECT_TRUE(equal)
+		TH_LOG("%lu pages in %lu records, %lu in %lu counted",
+		       counted_pages, counted, pages, records);
 }
 
 TEST_F(page_owner, mode_changes_in_mid_stream)
@@ -1305,35 +1394,52 @@ TEST_F(page_owner, all_nodes_hide_nothing)
 	close(fd);
 }
 
-static void check_records_of_node(struct __test_metadata *_metadata,
-				  FIXTURE_DATA(page_owner) * self, int nid)
+/* Read records of a node from @pfn on. Return: how many there were. */
+static int check_records_of_node(struct __test_metadata *_metadata,
+				 FIXTURE_DATA(page_owner) * self, int nid,
+				 unsigned long pfn)
 {
 	int fd = open_page_owner(O_RDWR);
 	struct record record;
 	int i;
 
-	ASSERT_GE(fd, 0);
-	ASSERT_EQ(0, write_nid(fd, nid));
+	EXPECT_GE(fd, 0);
+	EXPECT_EQ(0, write_nid(fd, nid));
+	EXPECT_EQ(pfn, lseek(fd, pfn, SEEK_SET));
 	for (i = 0; i < SCAN_RECORDS; i++) {
 		if (read_record(self, fd, &record) <= 0)
 			break;
 		if (record.nid == NO_NODE)
 			SKIP(break, "needs node= in the page flags");
-		ASSERT_EQ(nid, record.nid)
+		EXPECT_EQ(nid, record.nid)
 			TH_LOG("record is\n%s", self->buf);
+		if (record.nid != nid)
+			break;
 	}
-	/* At least the page that we hold is there. */
-	EXPECT_LT(0, i);
 	close(fd);
+
+	return i;
 }
 
+/* Also if the position is among the pages of the other one. */
 TEST_F_TIMEOUT(page_owner, records_come_from_the_chosen_node, 120)
 {
+	unsigned long pfn_a, pfn_b;
+	int a, b;
+
 	if (!have_two_nodes(self))
 		SKIP(return, "needs two nodes with memory");
 
-	check_records_of_node(_metadata, self, self->page_a.nid);
-	check_records_of_node(_metadata, self, self->page_b.nid);
+	pfn_a = held_pfn(self, &self->page_a);
+	pfn_b = held_pfn(self, &self->page_b);
+	a = check_records_of_node(_metadata, self, self->page_a.nid, 0);
+	b = check_records_of_node(_metadata, self, self->page_b.nid, 0);
+	/* At least the page that we hold is there. */
+	EXPECT_LT(0, a);
+	EXPECT_LT(0, b);
+
+	check_records_of_node(_metadata, self, self->page_a.nid, pfn_b);
+	check_records_of_node(_metadata, self, self->page_b.nid, pfn_a);
 }
 
 #define MANY_PAGES	64
@@ -1477,18 +1583,44 @@ static unsigned long long time_pread(FIXTURE_DATA(page_owner) * self, int fd,
 	return best;
 }
 
+/* Return: the PFN behind all zones of a node, or ~0UL if that cannot be told. */
+static unsigned long node_end(int nid)
+{
+	FILE *file = fopen("/proc/zoneinfo", "r");
+	unsigned long start, spanned = 0, end = 0;
+	char line[128];
+	int node = NO_NODE;
+
+	if (!file)
+		return ~0UL;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "Node %d, zone", &node) == 1 ||
+		    sscanf(line, " spanned %lu", &spanned) == 1)
+			continue;
+		if (sscanf(line, " start_pfn: %lu", &start) == 1 && node == nid &&
+		    start + spanned > end)
+			end = start + spanned;
+	}
+	fclose(file);
+
+	return end ? end : ~0UL;
+}
+
 #define FOREIGN_SIZE		(128UL << 20)
+/* For the blocks within the span of a node, and for what is beyond it. */
 #define FEW_RECORDS		20
+#define FEWER_RECORDS		4
 
 /*
  * To go past the pages of a node that is not asked for must not cost what they
  * do: a read that has nothing else to do takes less time than a few records,
- * though it used to look at each of some ten thousand pages. This is the time of
- * one read against that of another, and far from either.
+ * though it used to look at each of some ten thousand pages. What is beyond the
+ * span of a node is one step, whatever the file was read with before. This is the
+ * time of one read against that of another, and far from either.
  */
 TEST_F_TIMEOUT(page_owner, foreign_pages_are_skipped, 300)
 {
-	unsigned long pfn, lowest = ~0UL;
+	unsigned long pfn, lowest = ~0UL, few = FEW_RECORDS;
 	unsigned long long skip, record;
 	char *addr;
 	int other;
@@ -1510,13 +1642,17 @@ TEST_F_TIMEOUT(page_owner, foreign_pages_are_skipped, 300)
 	ASSERT_GE(other, 0);
 	ASSERT_EQ(0, write_filter(other, "mode=handle"));
 	ASSERT_EQ(0, write_filter(self->fd, "mode=handle"));
+	/* So all memory is where to look, until there is the other filter. */
+	ASSERT_LT(0, pread(self->fd, self->buf, RECORD_SIZE, lowest));
 	ASSERT_EQ(0, write_nid(self->fd, self->page_a.nid));
 
 	record = time_pread(self, other, lowest);
 	skip = time_pread(self, self->fd, lowest);
 	TH_LOG("%llu ns to skip %lu pages, %llu ns for a record",
 	       skip, FOREIGN_SIZE / psize(), record);
-	EXPECT_LT(skip, FEW_RECORDS * record);
+	if (lowest >= node_end(self->page_a.nid))
+		few = FEWER_RECORDS;
+	EXPECT_LT(skip, few * record);
 
 	close(other);
 	munmap(addr, FOREIGN_SIZE);
@@ -1737,9 +1873,12 @@ static void *race_writer(void *arg)
 	return NULL;
 }
 
+#define RACING_READS	5000
+
 /*
  * While a thread changes mode and node of a shared file in one write each, every
- * record is whole, and mode and node belong together.
+ * record is whole, and mode and node belong together. A slow machine does not get
+ * to look at so many records of both in five seconds.
  */
 TEST_F_TIMEOUT(page_owner, filter_changes_as_one, 120)
 {
@@ -1761,7 +1900,8 @@ TEST_F_TIMEOUT(page_owner, filter_changes_as_one, 120)
 	race.fd = self->fd;
 	ASSERT_EQ(0, pthread_create(&thread, NULL, race_writer, &race));
 
-	for (int i = 0; now_ns() < end; i = !i) {
+	for (int i = 0; now_ns() < end && (found[0] < RACING_READS ||
+					   found[1] < RACING_READS); i = !i) {
 		struct record record;
 		ssize_t len;
 
@@ -1974,14 +2114,18 @@ static bool kernel_has_kasan(void)
 }
 
 #define NR_OPENS	1000
-#define OPEN_ROUNDS	50
+#define OPEN_ROUNDS	20
 
-/* The state of an open file is at least 32 bytes: 50000 are 1.5 MiB. */
+/*
+ * The state of an open file is at least 32 bytes: 20000 are 625 KiB. What has been
+ * read from one is a page or more: 400 are 1.6 MiB.
+ */
 TEST_F_TIMEOUT(page_owner, open_files_are_freed, 300)
 {
 	struct rlimit limit = { NR_OPENS + 100, NR_OPENS + 100 };
 	static int fds[NR_OPENS];
 	long before = 0, after;
+	char buf[4096];
 
 	if (kernel_has_kasan())
 		SKIP(return, "needs a kernel whose slabs show what is freed: no KASAN");
@@ -1996,6 +2140,8 @@ TEST_F_TIMEOUT(page_owner, open_files_are_freed, 300)
 			fds[i] = open_page_owner(O_RDWR);
 			ASSERT_GE(fds[i], 0);
 			ASSERT_EQ(0, write_filter(fds[i], "mode=handle"));
+			if (!(i % 50))
+				ASSERT_LT(0, read(fds[i], buf, sizeof(buf)));
 		}
 		for (int i = 0; i < NR_OPENS; i++)
 			close(fds[i]);
@@ -2003,7 +2149,7 @@ TEST_F_TIMEOUT(page_owner, open_files_are_freed, 300)
 	after = read_meminfo("SUnreclaim:");
 	ASSERT_LT(0, before);
 	TH_LOG("slabs grew by %ld KiB", after - before);
-	EXPECT_LT(after - before, 1024);
+	EXPECT_LT(after - before, 512);
 }
 
 /*

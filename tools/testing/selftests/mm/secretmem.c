@@ -235,7 +235,11 @@ static int set_policy(int mode, int node_a, int node_b)
 		       mode == MPOL_DEFAULT ? 0 : sizeof(mask) * 8);
 }
 
-/* Read a page of memory by its PFN as the kernel sees it. */
+/*
+ * Read a page of memory by its PFN as the kernel sees it. What was freed of the
+ * kernel image is in two areas, one of which has no memory any more; so an area
+ * that shows something goes before one that shows zeroes.
+ */
 static int read_kcore(unsigned long pfn, char *buf)
 {
 	unsigned long long phys = (unsigned long long)pfn * psize();
@@ -256,10 +260,14 @@ static int read_kcore(unsigned long pfn, char *buf)
 		if (area.p_type != PT_LOAD || area.p_paddr == (Elf64_Addr)-1 ||
 		    phys < area.p_paddr || phys >= area.p_paddr + area.p_memsz)
 			continue;
-		ret = -EIO;
-		if (pread(fd, buf, psize(), area.p_offset + phys - area.p_paddr) == psize())
-			ret = 0;
-		break;
+		if (pread(fd, buf, psize(), area.p_offset + phys - area.p_paddr) != psize()) {
+			if (ret)
+				ret = -EIO;
+			continue;
+		}
+		ret = 0;
+		if (!all_zero(buf, psize()))
+			break;
 	}
 	close(fd);
 

@@ -5,7 +5,8 @@
  * Populates memory of memfd_secret(2) by one or more threads, a page at a time,
  * and prints how long the pages took, what freeing them took, the interrupts
  * that other CPUs got, what was done to the direct map, and how much slower
- * bystanders were that have nothing to do with it.
+ * bystanders were that have nothing to do with it. Where memory of that kind is
+ * kept when it is free, a process that needs memory shows whether it gets it.
  *
  * Only files that all kernels have are read. What a kernel does not count is
  * printed as "-".
@@ -26,6 +27,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,7 +51,9 @@ static struct {
 	unsigned long threads;
 	unsigned long rounds;
 	unsigned long bystanders;
+	unsigned long hog;
 	enum kind kind;
+	bool hold;
 	bool only_max;
 	bool ticks;
 	bool verify;
@@ -88,6 +92,9 @@ static void usage(FILE *out)
 		"  -r, --rounds N        how often (default 2); the first round may be colder\n"
 		"  -b, --bystanders N    threads on further CPUs that touch memory of their own\n"
 		"                        (default 0)\n"
+		"  -g, --hog MIB         then let a process use so much ordinary memory, and tell\n"
+		"                        what of the memory that was freed is still kept for later\n"
+		"  -H, --hold            then populate once more, and keep that until it is killed\n"
 		"  -k, --kind KIND       secret (default), or shmem to compare with\n"
 		"  -T, --ticks           times in ticks of the TSC, which are instructions under\n"
 		"                        qemu -icount shift=0, instead of nanoseconds\n"
@@ -119,6 +126,8 @@ static void parse(int argc, char **argv)
 		{ "only", no_argument, NULL, 'o' },
 		{ "rounds", required_argument, NULL, 'r' },
 		{ "bystanders", required_argument, NULL, 'b' },
+		{ "hog", required_argument, NULL, 'g' },
+		{ "hold", no_argument, NULL, 'H' },
 		{ "kind", required_argument, NULL, 'k' },
 		{ "ticks", no_argument, NULL, 'T' },
 		{ "verify", no_argument, NULL, 'v' },
@@ -127,7 +136,7 @@ static void parse(int argc, char **argv)
 	};
 	int c;
 
-	while ((c = getopt_long(argc, argv, "s:t:or:b:k:Tvh", words, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, "s:t:or:b:g:Hk:Tvh", words, NULL)) != -1) {
 		switch (c) {
 		case 's':
 			opt.mib = number("--size", optarg, 1, MAX_MIB);
@@ -143,6 +152,12 @@ static void parse(int argc, char **argv)
 			break;
 		case 'b':
 			opt.bystanders = number("--bystanders", optarg, 0, MAX_CPUS);
+			break;
+		case 'g':
+			opt.hog = number("--hog", optarg, 1, MAX_MIB);
+			break;
+		case 'H':
+			opt.hold = true;
 			break;
 		case 'k':
 			if (!strcmp(optarg, kinds[SECRET]))
@@ -488,11 +503,26 @@ static unsigned long walks_of(struct bystander *all)
 	return sum;
 }
 
+static char *map_file(int fd, size_t size)
+{
+	char *mem;
+
+	if (ftruncate(fd, size))
+		die("ftruncate: %s", strerror(errno));
+	mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (mem == MAP_FAILED)
+		die("mmap: %s", strerror(errno));
+	/* A page of shmem is to be compared with a page. */
+	madvise(mem, size, MADV_NOHUGEPAGE);
+
+	return mem;
+}
+
 static void one_round(unsigned long threads, unsigned long round)
 {
 	size_t nr = (opt.mib << 20) / page_size, done = 0;
 	uint64_t *times = allocate(nr * sizeof(*times));
-	uint64_t began, ended, before, after, quiet_time;
+	uint64_t began, ended, before, after, populated = 0, quiet_time;
 	struct bystander *standing;
 	unsigned long quiet, walked;
 	struct counters old, new;
@@ -501,13 +531,7 @@ static void one_round(unsigned long threads, unsigned long round)
 	int fd;
 
 	fd = open_file();
-	if (ftruncate(fd, nr * page_size))
-		die("ftruncate: %s", strerror(errno));
-	mem = mmap(NULL, nr * page_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (mem == MAP_FAILED)
-		die("mmap: %s", strerror(errno));
-	/* A page of shmem is to be compared with a page. */
-	madvise(mem, nr * page_size, MADV_NOHUGEPAGE);
+	mem = map_file(fd, nr * page_size);
 
 	workers = calloc(threads, sizeof(*workers));
 	standing = calloc(opt.bystanders + 1, sizeof(*standing));
@@ -559,6 +583,8 @@ static void one_round(unsigned long threads, unsigned long round)
 	printf("%s memory, %lu MiB, %lu thread%s, round %lu: %.1f MiB/s\n", kinds[opt.kind],
 	       opt.mib, threads, threads > 1 ? "s" : "", round,
 	       opt.mib * 1e9 / (ended - began));
+	for (size_t i = 0; i < nr; i++)
+		populated += times[i];
 	print_times(times, nr);
 	print_counters(&old, &new);
 	/* A few walks tell nothing. */
@@ -576,13 +602,58 @@ static void one_round(unsigned long threads, unsigned long round)
 	munmap(mem, nr * page_size);
 	close(fd);
 	after = now();
-	printf("  free       mean %llu  %s per page\n",
-	       (unsigned long long)((after - before) / nr), opt.ticks ? "ticks" : "ns");
+	printf("  free       mean %llu  with populate %llu  %s per page\n",
+	       (unsigned long long)((after - before) / nr),
+	       (unsigned long long)((after - before + populated) / nr),
+	       opt.ticks ? "ticks" : "ns");
 	fflush(stdout);
 
 	free(workers);
 	free(standing);
 	munmap(times, nr * sizeof(*times));
+}
+
+/* What is free, and absent from the direct map, in pages. */
+static const char *kept(void)
+{
+	return difference(0, number_in("/proc/vmstat", "nr_free_unmapped"));
+}
+
+static void hog_memory(void)
+{
+	struct counters old, new;
+	pid_t child;
+	int status;
+
+	read_counters(&old);
+	printf("hog of %lu MiB: kept without mapping %s pages before", opt.hog, kept());
+	fflush(stdout);
+	child = fork();
+	if (child < 0)
+		die("fork: %s", strerror(errno));
+	if (!child) {
+		allocate(opt.hog << 20);
+		_exit(0);
+	}
+	if (waitpid(child, &status, 0) != child)
+		die("waitpid: %s", strerror(errno));
+	read_counters(&new);
+	printf("  %s after  direct map 4K %s kB  2M %s kB%s\n", kept(),
+	       difference(old.map_4k, new.map_4k), difference(old.map_2m, new.map_2m),
+	       status ? "  (it could not have all of it)" : "");
+}
+
+static void __attribute__((noreturn)) hold_memory(void)
+{
+	size_t size = opt.mib << 20;
+	char *mem = map_file(open_file(), size);
+
+	for (size_t i = 0; i < size; i += page_size)
+		mem[i] = 1;
+	printf("holding %lu MiB of %s memory\n", opt.mib, kinds[opt.kind]);
+	fflush(stdout);
+	for (;;)
+		pause();
 }
 
 int main(int argc, char **argv)
@@ -599,6 +670,10 @@ int main(int argc, char **argv)
 			break;
 		threads = 2 * threads < opt.threads ? 2 * threads : opt.threads;
 	}
+	if (opt.hog)
+		hog_memory();
+	if (opt.hold)
+		hold_memory();
 
 	return 0;
 }

@@ -8,9 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/prctl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common.h"
@@ -25,32 +23,10 @@ struct order {
 
 /* ---- Cgroups ---- */
 
-bool cgroups_mount(const char *controllers)
-{
-	mkdir(CGROUP, 0700);
-	return !mount("none", CGROUP, "cgroup2", 0, NULL) &&
-	       !write_file(CGROUP "/cgroup.subtree_control", controllers);
-}
-
-void cgroups_unmount(const char *controllers)
-{
-	write_file(CGROUP "/cgroup.subtree_control", controllers);
-	umount2(CGROUP, MNT_DETACH);
-	rmdir(CGROUP);
-}
-
 static void cgroup_path(char *path, size_t size, const char *name,
 			const char *file)
 {
-	snprintf(path, size, CGROUP "/%s%s%s", name, *name ? "/" : "", file);
-}
-
-bool cgroup_make(const char *name)
-{
-	char path[256];
-
-	cgroup_path(path, sizeof(path), name, "");
-	return !mkdir(path, 0700) || errno == EEXIST;
+	snprintf(path, size, CGROUP "/%s/%s", name, file);
 }
 
 /* Whoever was in there may still be on his way out. */
@@ -77,11 +53,6 @@ long cgroup_number(const char *name, const char *file, const char *word)
 
 	cgroup_path(path, sizeof(path), name, file);
 	return number_in(path, word);
-}
-
-bool cgroup_enter(const char *name)
-{
-	return !cgroup_write(name, "cgroup.procs", "0");
 }
 
 /* ---- What is in the memory ---- */
@@ -200,7 +171,7 @@ bool holder_start(struct holder *h, const char *cgroup, size_t len, int node,
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		close(to[1]);
 		close(from[0]);
-		if (!cgroup_enter(cgroup))
+		if (cgroup_enter(cgroup))
 			_exit(3);
 		area = area_of(len, node, huge);
 		if (!area)

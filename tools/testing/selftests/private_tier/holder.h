@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-#define CGROUP		"/tmp/private_tier_cgroup"
-
 struct holder {
 	const char *cgroup;
 	size_t len;
@@ -28,13 +26,10 @@ enum holder_what {
 	HOLDER_END
 };
 
-bool cgroups_mount(const char *controllers);
-void cgroups_unmount(const char *controllers);
-bool cgroup_make(const char *name);
+/* As soon as nobody is in there */
 void cgroup_remove(const char *name);
 int cgroup_write(const char *name, const char *file, const char *text);
 long cgroup_number(const char *name, const char *file, const char *word);
-bool cgroup_enter(const char *name);
 
 /* @node: what all of it is bound to, or -1: no policy. @huge: in huge pages */
 bool holder_start(struct holder *h, const char *cgroup, size_t len, int node,

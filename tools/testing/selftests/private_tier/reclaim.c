@@ -21,7 +21,6 @@
 
 #define LRU_GEN		"/sys/kernel/mm/lru_gen/enabled"
 #define LRU_GEN_DEBUG	"/sys/kernel/debug/lru_gen"
-#define CONTROLLERS	"memory"
 #define MB		(1UL << 20)
 /* What a process has, and where a cgroup has its limit */
 #define HELD		(16 * MB)
@@ -131,8 +130,8 @@ FIXTURE_SETUP(reclaim)
 		U = dax_plug(dev_u, "reclaim");
 		ASSERT_LE(0, U);
 	}
-	ASSERT_TRUE(cgroups_mount("+" CONTROLLERS));
-	ASSERT_TRUE(cgroup_make("held"));
+	ASSERT_EQ(0, cgroups_mount("+memory"));
+	ASSERT_EQ(0, cgroup_make("held", NULL));
 	ASSERT_TRUE(swap_on());
 	self->log = log_open();
 	ASSERT_LE(0, self->log);
@@ -148,7 +147,7 @@ FIXTURE_TEARDOWN(reclaim)
 	holder_stop(&self->holder);
 	swap_off();
 	cgroup_remove("held");
-	cgroups_unmount("-" CONTROLLERS);
+	cgroups_remove();
 	if (self->switched)
 		write_file(LRU_GEN, self->generations);
 	EXPECT_EQ(self->killed, number_in("/proc/vmstat", "oom_kill "));
@@ -312,19 +311,5 @@ TEST_F_TIMEOUT(reclaim, lru_gen_takes_commands, TIMEOUT)
 
 int main(int argc, char **argv)
 {
-	bool look = false;
-	int ret;
-
-	/* To list cases needs no device. */
-	for (int i = 1; i < argc; i++)
-		look |= !strcmp(argv[i], "-l") || !strcmp(argv[i], "-h");
-	page = sysconf(_SC_PAGESIZE);
-	if (!look && !geteuid()) {
-		devices_find();
-		nodes_find();
-	}
-	ret = test_harness_run(argc, argv);
-	if (!look && !geteuid())
-		devices_give_back();
-	return ret;
+	return RUN_TESTS(argc, argv);
 }

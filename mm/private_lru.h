@@ -16,7 +16,8 @@ unsigned int private_putback_kept(struct list_head *folios);
  * private_node_keeps - does nobody reclaim the memory of this node?
  * @nid: a node id
  *
- * Context: Any; the caller has a folio of the node.
+ * Context: Any. The answer may be outdated unless the caller has a folio of the
+ * node, or memory hotplug is locked.
  * Return: true if it is private, and its owner did not ask for reclaim.
  */
 static inline bool private_node_keeps(int nid)

@@ -46,7 +46,7 @@ FOLDERS = ("job", "proc", "sys", "dev")
 
 SOURCES = ("tools/testing/selftests", "include/uapi", "tools/include")
 # Of the x86 collection one test is wanted, for 64 bits; that one is usually built for both only.
-TARGETS = ("TARGETS=mm private_node private_policy cgroup x86", "FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=",
+TARGETS = ("TARGETS=mm private_node private_policy private_tier cgroup x86", "FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=",
            "TARGETS_C_64BIT_ONLY=ldt_gdt", "TARGETS_C_32BIT_NEEDED=")
 
 # Tests that the kernel's own Makefile does not install.
@@ -211,7 +211,7 @@ def prepare_kselftest():
     key = kselftest_key(Git(paths.SOURCE))
     if current(KSELFTEST, key):
         return
-    console.say("kselftests: building and installing the collections mm, private_node, private_policy and cgroup, and the LDT test of x86")
+    console.say("kselftests: building and installing the collections mm, private_*, cgroup, and the LDT test of x86")
     try:
         with replaced(KSELFTEST, key) as new:
             make_kselftest(paths.SOURCE, new)

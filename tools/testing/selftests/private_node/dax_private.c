@@ -1845,11 +1845,13 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 	ASSERT_STREQ("", traces_differ(&self->before));
 }
 
-/* No service acts on its memory because somebody writes to a file. */
+/* No service that the owner does not want acts on it because somebody writes to a file. */
 TEST_F_TIMEOUT(dax, requests_to_services_are_refused, TIMEOUT)
 {
 	char path[128];
 
+	/* A reserved node may have been reserved with others. */
+	ASSERT_EQ(0, dax_write(self->first->name, "private/features", "none"));
 	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	snprintf(path, sizeof(path), NODES "/node%d/compact", self->nid);
 	if (!access(path, F_OK))
@@ -1859,6 +1861,8 @@ TEST_F_TIMEOUT(dax, requests_to_services_are_refused, TIMEOUT)
 		EXPECT_EQ(EINVAL, write_file(path, "1M"));
 	ASSERT_EQ(0, write_file("/proc/sys/vm/compact_memory", "1"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
+	ASSERT_EQ(0, dax_write(self->first->name, "private/features", "default"));
 }
 
 static void give_back(void)

@@ -49,6 +49,7 @@
 #include "../private_others.h"
 #include "../private_pin.h"
 #include "../private_policy.h"
+#include "private_fixture.h"
 #ifdef CONFIG_CPUSETS
 #include "../../kernel/cgroup/cpuset-internal.h"
 #endif
@@ -60,68 +61,10 @@ static unsigned long long memory;
 module_param(memory, ullong, 0444);
 MODULE_PARM_DESC(memory, "Physical address of an unused memory block");
 
-struct fixture {
-	struct private_node_desc desc;
-	struct private_node *pn;
-	struct range block;
-	bool plugged;
-	int nid;
-	int ordinary;
-};
-
-static void unplug(struct fixture *f)
-{
-	if (f->plugged && private_node_remove_memory(f->pn, &f->block, 1))
-		KUNIT_FAIL(kunit_get_current_test(), "unplug");
-	f->plugged = false;
-}
-
-static void plug(struct kunit *test, struct fixture *f)
-{
-	KUNIT_ASSERT_EQ(test, private_node_add_memory(f->pn, &f->block, 1), 0);
-	f->plugged = true;
-}
-
-/* The same node, plugged by an owner who allows more, or less */
-static void plug_again_with(struct kunit *test, struct fixture *f, unsigned long features)
-{
-	unplug(f);
-	KUNIT_ASSERT_EQ(test, private_node_set_features(f->pn, features, 1000), 0);
-	plug(test, f);
-}
-
-static void give_back(void *arg)
-{
-	struct fixture *f = arg;
-
-	unplug(f);
-	if (private_node_release(f->pn))
-		KUNIT_FAIL(kunit_get_current_test(), "release");
-}
-
 /* Node with memory and these features */
 static struct fixture *node_with(struct kunit *test, unsigned long features)
 {
-	struct fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, f);
-	if (!memory)
-		kunit_skip(test, "needs private_policy_kunit.memory=");
-	f->ordinary = first_memory_node;
-	f->nid = phys_to_target_node(memory);
-	KUNIT_ASSERT_GE(test, f->nid, 0);
-	f->block.start = memory;
-	f->block.end = memory + memory_block_size_bytes() - 1;
-	f->desc = (struct private_node_desc) {
-		.name = "kunit-policy",
-		.adistance = 1000,
-		.features = features,
-	};
-	f->pn = private_node_claim(f->nid, &f->desc);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, f->pn);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, give_back, f), 0);
-	plug(test, f);
-	return f;
+	return node_at(test, memory, "kunit-policy", features);
 }
 
 static bool usable(const struct fixture *f, u32 stamp)

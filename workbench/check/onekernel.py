@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""All mutants of a config in one kernel, build/kernel/all-mutants-CONFIG: the parameter mutant=NUMBER says which one is on.
+"""All mutants of a config in one kernel, build/kernel/all-mutants-CONFIG: the parameter mutant=NUMBER says which one is on,
+and so does a file of sysfs while the kernel runs (check/together.py).
 
 A mutant's number follows from its name, so that a new one leaves the files of the others as they are. A mutant that cannot
 share a kernel (check/copies.py says when) or whose copy does not build is tried alone, and `alone` says why.
@@ -44,26 +45,77 @@ EXPORT_SYMBOL(mutant_was_early);
 static const struct {
 	unsigned int number;
 	const char *name;
-} mutants_by_number[] __initconst = {
+} mutants_by_number[] = {
 %s};
+
+static int mutant_choose(const char *text)
+{
+	const char *name = "unknown";
+	unsigned int i, number;
+
+	if (!text || kstrtouint(text, 10, &number))
+		return -EINVAL;
+	for (i = 0; i < ARRAY_SIZE(mutants_by_number); i++)
+		if (mutants_by_number[i].number == number)
+			name = mutants_by_number[i].name;
+	pr_notice("mutant: %%u (%%s)\\n", number, name);
+	WRITE_ONCE(mutant_chosen, number);
+	return 0;
+}
 
 static int __init mutant_parameter(char *text)
 {
-	const char *name = "unknown";
+	int ret = mutant_choose(text);
 	unsigned int i;
 
-	if (!text || kstrtouint(text, 10, &mutant_chosen))
-		return -EINVAL;
-	for (i = 0; i < ARRAY_SIZE(mutants_by_number); i++)
-		if (mutants_by_number[i].number == mutant_chosen)
-			name = mutants_by_number[i].name;
-	pr_notice("mutant: %%u (%%s)\\n", mutant_chosen, name);
 	for (i = 0; i < ARRAY_SIZE(mutants_too_early); i++)
 		if (mutants_too_early[i])
 			pr_notice("mutant: too early for %%s()\\n", mutants_too_early[i]);
-	return 0;
+	return ret;
 }
 early_param("mutant", mutant_parameter);
+
+/* While the kernel runs: /sys/module/main/parameters/mutant */
+static int mutant_set(const char *text, const struct kernel_param *param)
+{
+	return mutant_choose(text);
+}
+
+static const struct kernel_param_ops mutant_ops = { .set = mutant_set };
+module_param_cb(mutant, &mutant_ops, NULL, 0200);
+"""
+
+# KUnit runs a suite whole: /sys/module/kunit/parameters/only names the cases that run.
+KUNIT = "lib/kunit/test.c"
+KUNIT_RUN = "int kunit_run_tests(struct kunit_suite *suite)\n{\n"
+KUNIT_EACH = """	kunit_suite_for_each_test_case(suite, test_case)
+		kunit_run_one_test(suite, test_case, &suite_stats, &total_stats);
+"""
+ONLY = """/* Added by workbench/check/onekernel.py: NAME,NAME */
+static char kunit_only[2048];
+module_param_string(only, kunit_only, sizeof(kunit_only), 0600);
+
+static bool kunit_wants(const char *name)
+{
+	size_t length = strlen(name);
+	const char *at = kunit_only;
+
+	for (; *at && (at = strstr(at, name)); at += length)
+		if ((at == kunit_only || at[-1] == ',') && (!at[length] || at[length] == ','))
+			return true;
+	return !*kunit_only;
+}
+
+"""
+ONLY_EACH = """	kunit_suite_for_each_test_case(suite, test_case) {
+		enum kunit_status status = test_case->status;
+
+		if (!kunit_wants(test_case->name))
+			test_case->status = KUNIT_SKIPPED;
+		kunit_run_one_test(suite, test_case, &suite_stats, &total_stats);
+		if (!kunit_wants(test_case->name))
+			test_case->status = status;
+	}
 """
 EARLY = re.compile(r"mutant: too early for (\S+)\(\)")
 
@@ -140,7 +192,14 @@ class OneKernel:
         table = "".join(f'\t{{ {number}U, "{name}" }},\n' for number, name in known)
         found[HOME] = found.get(HOME) or (self.source / HOME).read_text(encoding="utf-8")
         found[HOME] += KERNEL % table
-        return found
+        return found | self.single_cases(found.get(KUNIT))
+
+    def single_cases(self, text):
+        """KUnit with a parameter for cases, if it is as it was when this was written."""
+        text = text or ((self.source / KUNIT).read_text(encoding="utf-8") if (self.source / KUNIT).is_file() else "")
+        if (text.count(KUNIT_RUN), text.count(KUNIT_EACH)) != (1, 1):
+            return {}
+        return {KUNIT: text.replace(KUNIT_RUN, ONLY + KUNIT_RUN).replace(KUNIT_EACH, ONLY_EACH)}
 
     def told_by(self, line):
         """The mutants that a line of the compiler, the linker or modpost is about."""

@@ -3,19 +3,20 @@
 
 Other cases, or none, are not enough. The boot is tried without a mutant first, in the same object tree: what fails then kills
 nobody. A boot has no more tests than can kill the mutant; as a test may need what another one left, each such set of tests is
-booted without a mutant. There are two ways:
+booted without a mutant. There are three ways; who is not killed in one is tried in the next, so that it is the mutant that
+survives, and not its copy:
 
+  in one guest    One kernel has all mutants of a config, and while it runs it is told which one is on (check/together.py).
   in one kernel   All mutants of a config are built into one kernel, and the boot's parameter says which is on
                   (check/onekernel.py). Guests run side by side.
-  alone           The source is changed, built, and booted or run. So are mutants that cannot share a kernel, those that nobody
-                  killed in it, so that it is the mutant that survives and not its copy, and those of a config of which only a
-                  few are asked for.
+  alone           The source is changed, built, and booted or run. So are mutants that cannot share a kernel, and those of a
+                  config of which only a few are asked for.
 """
 
 import concurrent.futures
 import dataclasses
 
-from check import boots, copies, expected, programs
+from check import boots, copies, expected, programs, together
 from check.changed import Changed, MutatedKernel
 from guest import qemu
 from lib import console, paths
@@ -114,8 +115,12 @@ class SharedTrial(Trial):
         return f"{super().boot_name(mutant)}-shared"
 
     def console(self, mutant):
+        """What the guest of a mutant printed."""
+        return self.console_of(self.boot_name(mutant))
+
+    def console_of(self, name):
         """What a guest printed."""
-        path = qemu.RUNS / self.boot_name(mutant) / "console.log"
+        path = qemu.RUNS / name / "console.log"
         return path.read_text(errors="replace") if path.is_file() else ""
 
     def tried(self, mutant):
@@ -215,6 +220,16 @@ def alone(trial, mutants, reasons):
 
 def shared(trial, mutants):
     """The cases of mutants that are tried in one kernel: those that are killed. And why the others have to be tried alone."""
+    killed, reasons = together.tried(trial, mutants, show)
+    for name, why in reasons.items():
+        console.say(f"{trial.name}: {name} gets a boot of its own: {why}")
+    left = [mutant for mutant in mutants if mutant.name in reasons]
+    found, reasons = one_boot_each(trial, left) if left else ([], {})
+    return [*found, *killed], reasons
+
+
+def one_boot_each(trial, mutants):
+    """The same for mutants that get a boot each."""
     name, reasons, wrong = f"no mutant in {trial.suite.label}, in one kernel", {}, []
     boots_without = trial.boots_without(mutants)
     with concurrent.futures.ThreadPoolExecutor(trial.at_once()) as pool:

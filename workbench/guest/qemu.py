@@ -84,6 +84,7 @@ class Boot:
     output: object = None                           # a descriptor for what the job `command` prints
     root: str = ""                                  # one that has more, of root.MORE
     debugger: object = None                         # path of a socket: wait there for a debugger
+    silence: int = 0                                # who prints nothing for so many seconds hangs; 0: nobody does
 
 
 class Unsupported(Exception):
@@ -243,18 +244,30 @@ def guarded(words, timeout=None):
     return [*alone, *words] if timeout is None else [*alone, "timeout", "-k", "5", str(timeout), *alone, *words]
 
 
-def watch(words, log, timeout, echo, keep=()):
-    """Run QEMU with its console in a file, and lines with the prefix echo on our output; it is killed when time is up,
-    or when something stops us.
+def end_when_silent(machine, heard, seconds):
+    """End a machine that has printed nothing for some time; `heard` has when it printed something."""
+    while machine.poll() is None:
+        time.sleep(1)
+        if time.monotonic() - heard[0] > seconds:
+            machine.terminate()
+
+
+def watch(words, log, timeout, echo, keep=(), silence=0):
+    """Run QEMU with its console in a file, and lines with the prefix echo on our output; it is killed when time is up, when it
+    is silent for too long, or when something stops us.
 
     Returns whether it ended by itself.
     """
     started = time.monotonic()
+    heard = [started]
     with open(log, "wb") as sink, subprocess.Popen(
             guarded(words, timeout), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             pass_fds=keep, env=process.environment()) as machine:
         try:
+            if silence:
+                threading.Thread(target=end_when_silent, args=(machine, heard, silence), daemon=True).start()
             for line in machine.stdout:
+                heard[0] = time.monotonic()
                 sink.write(line)
                 sink.flush()
                 if echo and line.startswith(echo):
@@ -294,7 +307,7 @@ def run(boot, echo=""):
         subprocess.run(guarded(words), check=False)
     else:
         keep = () if boot.output is None else (boot.output,)
-        in_time = watch(words, outcome.console, boot.timeout, echo.encode(), keep)
+        in_time = watch(words, outcome.console, boot.timeout, echo.encode(), keep, boot.silence)
     outcome.seconds = time.monotonic() - started
     cut = results.unpack(folder / "results.tar", outcome.results)
     image.unlink()

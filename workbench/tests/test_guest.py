@@ -97,6 +97,13 @@ qemu.watch(["qemu-system-x86_64"], folder / "log", int(sys.argv[3]), b"")
             self.until(lambda: not alive(pid))
             (self.folder / "pid").unlink()
 
+    def test_one_that_is_silent_is_ended_where_that_tells_a_hang(self):
+        self.is_qemu("echo hello\nsleep 1.5\necho there\nexec sleep 60\n")
+        began = time.monotonic()
+        qemu.watch(["qemu-system-x86_64"], self.folder / "log", 60, b"", silence=3)
+        self.assertEqual((self.folder / "log").read_text(), "hello\nthere\n")
+        self.assertTrue(4 < time.monotonic() - began < 40)
+
     def test_its_time_needs_no_command(self):
         parent, pid = self.started(timeout=2)
         parent.send_signal(signal.SIGSTOP)

@@ -268,6 +268,7 @@ class Shared(Source):
         self.patch(boots, "cases", self.cases)
         self.patch(trials.SharedTrial, "console", self.console)
         self.patch(trials, "alone", self.tried_alone)
+        self.patch(trials.together, "tried", lambda trial, mutants, show: ([], {mutant.name: "" for mutant in mutants}))
         edits = {name: mutants.Mutant(name, "a is b", "s:default", (("mm/f.c", old, new),), ("k/a",))
                  for name, old, new in (("m", "return 1", "return 2"), ("n", "return 1", "return 3"), ("o", "int x", "long x"))}
         self.write("source/mm/f.c", "int x;\n\nint fn(void)\n{\n\treturn 1;\n}\n")

@@ -117,7 +117,11 @@ class Inside(Source):
 #define EINVAL 22
 #define ARRAY_SIZE(x) (sizeof(x) / sizeof((x)[0]))
 #define pr_notice printf
+#define WRITE_ONCE(to, what) ((to) = (what))
 #define early_param(name, fn) static int (*parameter)(char *) = fn
+struct kernel_param;
+struct kernel_param_ops { int (*set)(const char *text, const struct kernel_param *param); };
+#define module_param_cb(name, ops, arg, mode) static const struct kernel_param_ops *of_sysfs = ops
 static int kstrtouint(const char *text, int base, unsigned int *to)
 {
 	char *end;
@@ -133,6 +137,8 @@ int main(int argc, char **argv)
 {
 	mutant_was_early("f");
 	mutant_was_early("f");
+	if (argc > 2)
+		return of_sysfs->set(argv[2], NULL) ? 1 : mutant_chosen != strtoul(argv[2], NULL, 10);
 	return parameter(argv[1]) ? 1 : mutant_chosen != strtoul(argv[1], NULL, 10);
 }
 """)
@@ -140,14 +146,16 @@ int main(int argc, char **argv)
                               check=False)
         self.assertEqual(done.stderr, "")
 
-        def says(word):
-            done = subprocess.run([self.folder / "p", word], capture_output=True, text=True, check=False)
+        def says(*words):
+            done = subprocess.run([self.folder / "p", *words], capture_output=True, text=True, check=False)
             return done.returncode, done.stdout
 
         early = "mutant: too early for f()\n"
         self.assertEqual(says(str(number)), (0, f"{image.proof('t/m')}\n{early}"))
         self.assertEqual(says("0"), (0, f"{image.proof('')}\n{early}"))
         self.assertEqual(says("7"), (0, f"mutant: 7 (unknown)\n{early}"))
+        self.assertEqual(says("", str(number)), (0, f"{image.proof('t/m')}\n"))
+        self.assertEqual(says("", "x")[0], 1)
         self.assertEqual(says("x")[0], 1)
         self.assertEqual(image.too_early(early), set())
 

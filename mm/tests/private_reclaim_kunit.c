@@ -128,17 +128,36 @@ static struct page *ask(const struct fixture *f, gfp_t gfp, unsigned int order)
 }
 
 /* All that there is without reclaim, in large pages where there are some */
-static void take_all(const struct fixture *f, struct list_head *list)
+/*
+ * Take until nothing is left, also on lists of other CPUs: requests do not
+ * collect those twice in a second.
+ */
+static void take(const struct fixture *f, gfp_t gfp, unsigned int order,
+		 struct list_head *list)
 {
+	bool drained = false;
 	struct page *page;
-	int order;
 
-	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
-		while ((page = ask(f, GFP_HURRY, order))) {
+	for (;;) {
+		page = ask(f, gfp, order);
+		if (page) {
 			list_add(&page->lru, list);
 			cond_resched();
+		} else if (drained) {
+			break;
+		} else {
+			drain_all_pages(NULL);
 		}
+		drained = !page;
 	}
+}
+
+static void take_all(const struct fixture *f, struct list_head *list)
+{
+	int order;
+
+	for (order = MAX_PAGE_ORDER; order >= 0; order--)
+		take(f, GFP_HURRY, order, list);
 }
 
 static void free_all(struct list_head *list)
@@ -339,11 +358,8 @@ static void full_is_an_answer(struct kunit *test)
 	all_vm_events(events);
 	kills = events[OOM_KILL];
 	for (order = 0; order <= MAX_PAGE_ORDER; order += 3) {
-		struct page *page;
-
 		/* The last pages are those that are kept for who cannot wait. */
-		while ((page = ask(f, GFP_OWNER, order)))
-			list_add(&page->lru, &list);
+		take(f, GFP_OWNER, order, &list);
 		KUNIT_EXPECT_NULL(test, ask(f, GFP_OWNER | __GFP_KSWAPD_RECLAIM, order));
 		KUNIT_EXPECT_NULL(test, ask(f, GFP_OWNER | __GFP_NORETRY, order));
 	}
@@ -360,10 +376,7 @@ static struct pages *fragment(struct kunit *test, const struct fixture *f)
 	struct page *page, *next;
 	LIST_HEAD(list);
 
-	while ((page = ask(f, GFP_HURRY, 0))) {
-		list_add(&page->lru, &list);
-		cond_resched();
-	}
+	take(f, GFP_HURRY, 0, &list);
 	list_for_each_entry_safe(page, next, &list, lru) {
 		list_del(&page->lru);
 		if (page_to_pfn(page) % 2)

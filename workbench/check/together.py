@@ -18,6 +18,7 @@ from lib.cases import Case
 
 SECONDS = 20    # for one mutant
 SILENCE = 120   # each mutant is told on the console, and what its tests do there shows, too
+CHOSEN = re.compile(r"mutant: \d+ \([^)\n]*\)")
 NUMBERED = re.compile(r" #\d+$")
 
 
@@ -93,9 +94,10 @@ class Guest:
         wrong = [name for name in mutant.killed_by if before and (name not in before or before[name].status != "passed")]
         if wrong:
             return None, "" if place else f"alone in a guest, without a mutant: {wrong[0]} did not pass"
+        proof, told = self.trial.image.proof(self.trial.full_name(mutant)), CHOSEN.findall(self.trial.console_of(self.name))
         if not found:
-            return None, "the guest ended with it" if before or not place else ""
-        if self.trial.image.proof(self.trial.full_name(mutant)) not in self.trial.console_of(self.name):
+            return None, "the guest ended with it" if not place or told[-1:] == [proof] else ""
+        if proof not in told:
             return None, "the kernel did not say that it is on"
         alive = [name for name in mutant.killed_by if name not in found or found[name].status != "failed"]
         if alive:

@@ -16,8 +16,9 @@ from check import boots, copies, ktap
 from guest import qemu
 from lib.cases import Case
 
-SECONDS = 20    # for one mutant
-SILENCE = 120   # each mutant is told on the console, and what its tests do there shows, too
+SECONDS = 20            # for one mutant
+KUNIT_SECONDS = 30      # for a case that is not slow, in place of 300: some mutants make it wait for ever
+SILENCE = 120           # each mutant is told on the console, and what its tests do there shows, too
 CHOSEN = re.compile(r"mutant: \d+ \([^)\n]*\)")
 NUMBERED = re.compile(r" #\d+$")
 
@@ -58,7 +59,7 @@ class Guest:
         table = self.trial.suite.table
         table = {**table, "jobs": [*table.get("jobs", []), "trials"], "kunit": [], "kselftest": [],
                  "installed": bool(table.get("kselftest")), "timeout": table.get("timeout", 120) + SECONDS * len(self.mutants),
-                 "append": f"mutant=0 {table.get('append', '')} panic_on_warn=0"}
+                 "append": f"mutant=0 kunit.timeout={KUNIT_SECONDS} {table.get('append', '')} panic_on_warn=0"}
         boot = boots.boot_of(dataclasses.replace(self.trial.suite, table=table), self.trial.kernel)
         numbers = [self.trial.image.number(self.trial.full_name(mutant)) for mutant in self.mutants]
         lines = [f"{place}\t{number}\t{tests_of(self.tests(), mutant)}\n"

@@ -488,6 +488,7 @@ static void memory_comes_and_goes(struct kunit *test)
 	struct owner *a = &f->owners[0];
 	const unsigned long pages = memory_block_size_bytes() >> PAGE_SHIFT;
 	unsigned long total = private_total_pages();
+	struct range mixed[2];
 	struct zone *zone;
 	int round;
 
@@ -529,6 +530,17 @@ static void memory_comes_and_goes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, private_total_pages(), total);
 		KUNIT_EXPECT_TRUE(test, node_is_private(a->nid));
 	}
+
+	/* That of another owner does not go. */
+	claim(test, 1);
+	plug(test, 0, 1);
+	plug(test, 1, 1);
+	mixed[0] = a->blocks[0];
+	mixed[1] = f->owners[1].blocks[0];
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, &mixed[1], 1), -EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_remove_memory(a->pn, mixed, 2), -EINVAL);
+	KUNIT_EXPECT_EQ(test, private_node_state(a->nid), PRIVATE_NODE_ONLINE);
+	KUNIT_EXPECT_EQ(test, private_node_state(f->owners[1].nid), PRIVATE_NODE_ONLINE);
 }
 
 static void kernel_zone_is_private_too(struct kunit *test)
@@ -1912,8 +1924,26 @@ static void cpusets_on(struct kunit *test)
 	cpus_read_unlock();
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, cpusets_off, NULL), 0);
 }
+
+static void mems_back(void *allowed)
+{
+	current->mems_allowed = *(nodemask_t *)allowed;
+}
+
+/* This task runs in a cpuset that has the node no more, whatever it was before. */
+static void not_granted(struct kunit *test, int nid)
+{
+	nodemask_t *allowed = kunit_kmalloc(test, sizeof(*allowed), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, allowed);
+	*allowed = current->mems_allowed;
+	cpusets_on(test);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, mems_back, allowed), 0);
+	node_clear(nid, current->mems_allowed);
+}
 #else
 static void cpusets_on(struct kunit *test) {}
+static void not_granted(struct kunit *test, int nid) {}
 #endif
 
 /* ---- Exhaustion ---- */
@@ -2066,12 +2096,16 @@ static void works_in_interrupts(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, r);
 	plug_all(test);
-	cpusets_on(test);
 	r->nid = f->owners[0].nid;
+	not_granted(test, r->nid);
 	init_completion(&r->done);
-	r->work = IRQ_WORK_INIT(request_in_irq);
+	r->work = IRQ_WORK_INIT_HARD(request_in_irq);
+	/* It is this task that is interrupted. */
+	preempt_disable();
 	irq_work_queue(&r->work);
-	wait_for_completion(&r->done);
+	while (!completion_done(&r->done))
+		cpu_relax();
+	preempt_enable();
 	irq_work_sync(&r->work);
 
 	KUNIT_EXPECT_NULL(test, r->without_key);
@@ -2096,7 +2130,7 @@ static void mixed_nodemask_prefers_the_nearer(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, f->ordinary, &mask), f->ordinary);
 
 	/* Cpusets are not for owners in the kernel. */
-	cpusets_on(test);
+	not_granted(test, own);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, own, &mask), own);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_OWNER, f->ordinary, &mask), f->ordinary);
 }
@@ -2204,14 +2238,11 @@ static void hardwall_needs_permission(struct kunit *test)
 {
 	struct fixture *f = test->priv;
 	unsigned int noreclaim;
-	nodemask_t allowed;
 	int nid;
 
 	plug_all(test);
 	nid = f->owners[0].nid;
-	cpusets_on(test);
-	allowed = current->mems_allowed;
-	node_clear(nid, current->mems_allowed);
+	not_granted(test, nid);
 
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY | __GFP_MEMALLOC, nid, NULL),
@@ -2229,7 +2260,6 @@ static void hardwall_needs_permission(struct kunit *test)
 	/* Maybe it was there before: that is the root cpuset's decision. */
 	node_set(nid, current->mems_allowed);
 	KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), nid);
-	current->mems_allowed = allowed;
 }
 #endif
 
@@ -2712,7 +2742,7 @@ static void free_some_pages(struct kunit *test, gfp_t gfp, int nid)
 	struct page *pages[64];
 	int i, order;
 
-	for (order = 0; order <= PAGE_ALLOC_COSTLY_ORDER; order++) {
+	for (order = PAGE_ALLOC_COSTLY_ORDER; order >= 0; order--) {
 		for (i = 0; i < ARRAY_SIZE(pages); i++) {
 			pages[i] = __alloc_pages(gfp, order, nid, NULL, ALLOC_DEFAULT);
 			KUNIT_EXPECT_NOT_NULL(test, pages[i]);
@@ -3420,7 +3450,8 @@ static void nobody_reclaims_private_pages(struct kunit *test)
 	lru_add_drain_all();
 	exhaust(&list, nid, NULL);
 
-	node_reclaim_mode = 1;
+	/* With less than this, lru_gen reclaims nothing. */
+	node_reclaim_mode = RECLAIM_ZONE | RECLAIM_WRITE | RECLAIM_UNMAP;
 	for (i = 0; i < 16; i++)
 		KUNIT_EXPECT_EQ(test, nid_of_request(GFP_KEY, nid, NULL), NUMA_NO_NODE);
 	node_reclaim_mode = reclaim_mode;
@@ -3516,7 +3547,7 @@ static void contig_ranges_move_within_the_node(struct kunit *test)
 	mapping = cache->inode->i_mapping;
 	/* Clean pages would be reclaimed, not moved. */
 	mapping_set_unevictable(mapping);
-	cpusets_on(test);
+	not_granted(test, nid);
 	for (i = 0; i < ARRAY_SIZE(orders); i++) {
 		KUNIT_ASSERT_TRUE(test, cache_add(test, cache, GFP_KEY & ~__GFP_HARDWALL,
 						  orders[i], nid));

@@ -140,15 +140,14 @@ static void take(const struct fixture *f, gfp_t gfp, unsigned int order,
 
 	for (;;) {
 		page = ask(f, gfp, order);
-		if (page) {
-			list_add(&page->lru, list);
-			cond_resched();
-		} else if (drained) {
+		if (!page && drained)
 			break;
-		} else {
-			drain_all_pages(NULL);
-		}
 		drained = !page;
+		if (page)
+			list_add(&page->lru, list);
+		else
+			drain_all_pages(NULL);
+		cond_resched();
 	}
 }
 

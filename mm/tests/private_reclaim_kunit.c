@@ -127,7 +127,6 @@ static struct page *ask(const struct fixture *f, gfp_t gfp, unsigned int order)
 	return __alloc_pages(gfp | __GFP_COMP, order, f->nid, NULL, ALLOC_DEFAULT);
 }
 
-/* All that there is without reclaim, in large pages where there are some */
 /*
  * Take until nothing is left, also on lists of other CPUs: requests do not
  * collect those twice in a second.
@@ -151,6 +150,18 @@ static void take(const struct fixture *f, gfp_t gfp, unsigned int order,
 	}
 }
 
+/* Whatever comes nevertheless goes back, so that the node can be unplugged. */
+static void expect_none(struct kunit *test, const struct fixture *f, gfp_t gfp,
+			unsigned int order)
+{
+	struct page *page = ask(f, gfp, order);
+
+	KUNIT_EXPECT_NULL_MSG(test, page, "gfp %pGg, order %u", &gfp, order);
+	if (page)
+		__free_pages(page, order);
+}
+
+/* All that there is without reclaim, in large pages where there are some */
 static void take_all(const struct fixture *f, struct list_head *list)
 {
 	int order;
@@ -185,7 +196,7 @@ static struct pages *fill(struct kunit *test, const struct fixture *f, struct li
 	}
 	lru_add_drain_all();
 	take_all(f, list);
-	KUNIT_ASSERT_NULL(test, ask(f, GFP_HURRY, 0));
+	expect_none(test, f, GFP_HURRY, 0);
 	KUNIT_ASSERT_EQ(test, pages_left(pages), NR_CACHED);
 	return pages;
 }
@@ -359,8 +370,8 @@ static void full_is_an_answer(struct kunit *test)
 	for (order = 0; order <= MAX_PAGE_ORDER; order += 3) {
 		/* The last pages are those that are kept for who cannot wait. */
 		take(f, GFP_OWNER, order, &list);
-		KUNIT_EXPECT_NULL(test, ask(f, GFP_OWNER | __GFP_KSWAPD_RECLAIM, order));
-		KUNIT_EXPECT_NULL(test, ask(f, GFP_OWNER | __GFP_NORETRY, order));
+		expect_none(test, f, GFP_OWNER | __GFP_KSWAPD_RECLAIM, order);
+		expect_none(test, f, GFP_OWNER | __GFP_NORETRY, order);
 	}
 	all_vm_events(events);
 	KUNIT_EXPECT_EQ(test, events[OOM_KILL], kills);
@@ -375,7 +386,8 @@ static struct pages *fragment(struct kunit *test, const struct fixture *f)
 	struct page *page, *next;
 	LIST_HEAD(list);
 
-	take(f, GFP_HURRY, 0, &list);
+	/* The reserve, too: it can have a whole block. */
+	take(f, GFP_HURRY | __GFP_MEMALLOC, 0, &list);
 	list_for_each_entry_safe(page, next, &list, lru) {
 		list_del(&page->lru);
 		if (page_to_pfn(page) % 2)
@@ -385,7 +397,7 @@ static struct pages *fragment(struct kunit *test, const struct fixture *f)
 		cond_resched();
 	}
 	lru_add_drain_all();
-	KUNIT_EXPECT_NULL(test, ask(f, GFP_HURRY, pageblock_order));
+	expect_none(test, f, GFP_HURRY, pageblock_order);
 	return pages;
 }
 

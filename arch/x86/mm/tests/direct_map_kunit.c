@@ -1341,7 +1341,7 @@ static int collapse(void *data)
 	struct collapser *c = data;
 
 	collapse_direct_map_pmds(&c->page, 1);
-	complete(&c->done);
+	complete_all(&c->done);
 
 	return 0;
 }

@@ -56,16 +56,16 @@ class Guest:
 
     def boot(self):
         """Boot it."""
-        table = self.trial.suite.table
+        table, slower = self.trial.suite.table, boots.DEBUG_SLOWER if self.trial.suite.config == "debug" else 1
         table = {**table, "jobs": [*table.get("jobs", []), "trials"], "kunit": [], "kselftest": [],
                  "installed": bool(table.get("kselftest")), "timeout": table.get("timeout", 120) + SECONDS * len(self.mutants),
-                 "append": f"mutant=0 kunit.timeout={KUNIT_SECONDS} {table.get('append', '')} panic_on_warn=0"}
+                 "append": f"mutant=0 kunit.timeout={KUNIT_SECONDS * slower} {table.get('append', '')} panic_on_warn=0"}
         boot = boots.boot_of(dataclasses.replace(self.trial.suite, table=table), self.trial.kernel)
         numbers = [self.trial.image.number(self.trial.full_name(mutant)) for mutant in self.mutants]
         lines = [f"{place}\t{number}\t{tests_of(self.tests(), mutant)}\n"
                  for place, (number, mutant) in enumerate(zip(numbers, self.mutants))]
         with boots.room():
-            self.outcome = qemu.run(dataclasses.replace(boot, name=self.name, silence=SILENCE,
+            self.outcome = qemu.run(dataclasses.replace(boot, name=self.name, silence=SILENCE * slower,
                                                         files={**boot.files, "mutants": "".join(lines)}))
 
     def tests(self):
@@ -90,15 +90,16 @@ class Guest:
 
     def judged(self, place):
         """What became of a mutant: a case if it was killed, else why not; neither if the guest did not get to it."""
-        mutant = self.mutants[place]
-        before, found = self.cases(place, "before"), self.cases(place, "with")
+        mutant, found = self.mutants[place], self.cases(place, "with")
+        # Those with the same tests stand side by side: what these said after one is what they say before the next.
+        before = self.cases(place, "before") or (self.cases(place - 1, "after") if place else {})
         wrong = [name for name in mutant.killed_by if before and (name not in before or before[name].status != "passed")]
         if wrong:
             return None, "" if place else f"alone in a guest, without a mutant: {wrong[0]} did not pass"
-        proof, told = self.trial.image.proof(self.trial.full_name(mutant)), CHOSEN.findall(self.trial.console_of(self.name))
+        proof, chosen = self.trial.image.proof(self.trial.full_name(mutant)), CHOSEN.findall(self.trial.console_of(self.name))
         if not found:
-            return None, "the guest ended with it" if not place or told[-1:] == [proof] else ""
-        if proof not in told:
+            return None, "the guest ended with it" if not place or chosen[-1:] == [proof] else ""
+        if proof not in chosen:
             return None, "the kernel did not say that it is on"
         alive = [name for name in mutant.killed_by if name not in found or found[name].status != "failed"]
         if alive:

@@ -49,7 +49,8 @@ def ktap(*results):
 
 
 class Guests(Folder):
-    """What guests leave is made up here: `acts` says what each mutant does: killed, survives, ruins, dies, before, silent."""
+    """What guests leave is made up here: `acts` says what each mutant does: killed, survives, ruins, dies, before, silent,
+    leaves: its tests do not say after it that they passed."""
 
     def setUp(self):
         super().setUp()
@@ -83,7 +84,7 @@ class Guests(Folder):
                 return Left({name: text for name, text in files.items() if not name.startswith(f"trial-{place}-")})
             files[f"trial-{place}-with-0"] = ktap((case, "ok" if act == "survives" else "not ok"))
             self.said[boot.name] += "" if act == "silent" else f"{self.image.proof(f't/{name}')}\n"
-            files[f"trial-{place}-after-0"] = ktap((case, "not ok" if act == "ruins" else "ok"))
+            files[f"trial-{place}-after-0"] = ktap(("other" if act == "leaves" else case, "not ok" if act == "ruins" else "ok"))
             known.add(tests)
             if act == "ruins":
                 return Left(files)
@@ -109,6 +110,11 @@ class Guests(Folder):
     def test_a_mutant_that_leaves_traces_is_the_last_one_of_its_guest(self):
         found, reasons = self.tried(*(mutant(name, "kunit/k/a") for name in "abc"), b="ruins")
         self.assertEqual((found, reasons, self.booted), (["a", "b", "c"], {}, [["a", "b", "c"], ["c"]]))
+
+    def test_what_was_not_seen_to_pass_right_before_kills_nobody(self):
+        found, reasons = self.tried(*(mutant(name, "kunit/k/a") for name in "abc"), a="leaves")
+        self.assertEqual((found, reasons), (["a", "c", "b"], {}))
+        self.assertEqual(self.booted, [["a", "b", "c"], ["b"]])
 
     def test_a_guest_that_ends(self):
         found, reasons = self.tried(*(mutant(name, "kunit/k/a") for name in "abc"), b="dies")

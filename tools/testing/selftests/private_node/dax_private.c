@@ -337,6 +337,18 @@ static int hook_alloc(const char *format, int nid, unsigned long count)
 	return write_file(HOOK "/alloc", text);
 }
 
+/*
+ * Give the hook all @count pages of a node, or as many as there are. A CPU counts
+ * for itself what it takes from the lists of others, and no watermark knows of
+ * that until it is added up: a request can fail before the node is full.
+ */
+static void hook_fill(int nid, unsigned long count)
+{
+	do {
+		write_file("/proc/sys/vm/stat_refresh", "1");
+	} while (!hook_alloc("nid=%d count=%lu key", nid, count));
+}
+
 /* Pages that the hook holds on a node, on all others if @others. */
 static long hook_held(int nid, bool others)
 {
@@ -1288,7 +1300,7 @@ TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
 	ASSERT_EQ(0, hook_held(self->nid, true));
 
 	/* Until nothing is left. Watermarks keep a little back. */
-	hook_alloc("nid=%d count=%lu key", self->nid, all);
+	hook_fill(self->nid, all);
 	ASSERT_EQ(0, hook_held(self->nid, true));
 	ASSERT_LE((long)(all - all / 50), hook_held(self->nid, false));
 	ASSERT_EQ(ENOMEM, hook_alloc("nid=%d count=%lu key", self->nid, 1));
@@ -1823,7 +1835,7 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 	 * Until all is in use, but for what watermarks and the lists of CPUs
 	 * keep back: that is at the beginning or at the end, not half-way.
 	 */
-	hook_alloc("nid=%d count=%lu key", self->nid, self->zones.managed);
+	hook_fill(self->nid, self->zones.managed);
 	pfn = last_pages(self->nid, self->zones.managed / 2) & ~(MAX_ORDER_PAGES - 1UL);
 	ASSERT_FALSE(some_free(pfn, MAX_ORDER_PAGES));
 	ASSERT_EQ(EBUSY, fail_page(pfn));

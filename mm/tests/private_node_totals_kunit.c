@@ -15,6 +15,7 @@
 #include <kunit/test-bug.h>
 #include <kunit/test.h>
 #include <linux/align.h>
+#include <linux/cpuset.h>
 #include <linux/damon.h>
 #include <linux/device.h>
 #include <linux/hugetlb.h>
@@ -29,6 +30,7 @@
 #include <linux/node.h>
 #include <linux/notifier.h>
 #include <linux/private_node.h>
+#include <linux/sizes.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 #include <linux/writeback.h>
@@ -394,6 +396,39 @@ static void reserves_of_the_administrator(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sysctl_admin_reserve_kbytes, ULONG_MAX);
 }
 
+#define HOG_PAGE_ORDER	MAX_PAGE_ORDER
+
+static void hog_action(void *list)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, (struct list_head *)list, lru) {
+		list_del(&page->lru);
+		__free_pages(page, HOG_PAGE_ORDER);
+	}
+}
+
+/* Leave others @size bytes of ordinary memory, until the end of the test. */
+static void hog_but(struct kunit *test, unsigned long size)
+{
+	const gfp_t gfp = GFP_HIGHUSER_MOVABLE | __GFP_NORETRY | __GFP_NOWARN;
+	struct list_head *list = kunit_kzalloc(test, sizeof(*list), GFP_KERNEL);
+	struct page *page;
+
+	KUNIT_ASSERT_NOT_NULL(test, list);
+	INIT_LIST_HEAD(list);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, hog_action, list), 0);
+	if (totalram_pages() > SZ_4G >> PAGE_SHIFT)
+		kunit_skip(test, "needs at most 4 GiB of memory");
+	while (read_freeram() > size >> PAGE_SHIFT) {
+		page = alloc_pages(gfp, HOG_PAGE_ORDER);
+		if (!page)
+			break;
+		list_add(&page->lru, list);
+	}
+	KUNIT_ASSERT_LE(test, read_freeram(), (size + SZ_64M) >> PAGE_SHIFT);
+}
+
 /* When ordinary memory comes they are made of what ordinary memory is free. */
 static void reserves_of_the_system(struct kunit *test)
 {
@@ -408,13 +443,44 @@ static void reserves_of_the_system(struct kunit *test)
 	mn.start_pfn = ALIGN(NODE_DATA(f->ordinary)->node_start_pfn, block_pages());
 	while (!pfn_to_online_page(mn.start_pfn))
 		mn.start_pfn += block_pages();
+	/* With more, the administrator's is at its maximum in any case. */
+	hog_but(test, SZ_128M + SZ_32M);
 	sysctl_user_reserve_kbytes = 1;
+	sysctl_admin_reserve_kbytes = 1;
 	KUNIT_EXPECT_EQ(test, notifier_to_errno(memory_notify(MEM_ONLINE, &mn)), 0);
 	expected = K(read_freeram()) / 32;
-	if (expected + K(free_slack()) / 32 >= SZ_128K)
-		kunit_skip(test, "needs less than 4 GiB of free memory");
 	KUNIT_EXPECT_LE(test, sysctl_user_reserve_kbytes, expected + K(free_slack()) / 32);
 	KUNIT_EXPECT_GE(test, sysctl_user_reserve_kbytes + K(free_slack()) / 32, expected);
+	KUNIT_EXPECT_LE(test, sysctl_admin_reserve_kbytes, expected + K(free_slack()) / 32);
+	KUNIT_EXPECT_GE(test, sysctl_admin_reserve_kbytes + K(free_slack()) / 32, expected);
+}
+
+/* When ordinary memory goes, a reserve is no more than what is free of it. */
+static void reserves_when_memory_goes(struct kunit *test)
+{
+	struct fixture *f = test->priv;
+	enum mmop type = MMOP_ONLINE_MOVABLE;
+	unsigned long reserve;
+
+	save_reserves(test);
+	claim(test);
+	KUNIT_ASSERT_EQ(test, private_node_add_memory(f->pn, f->blocks, 1), 0);
+	f->plugged[0] = true;
+	unplug_at_end(test);
+	KUNIT_ASSERT_EQ(test, add_block(f, 1, f->ordinary, 0), 0);
+	lock_device_hotplug();
+	KUNIT_EXPECT_EQ(test, walk_memory_blocks(f->blocks[1].start, block_size(),
+						 &type, block_online), 0);
+	unlock_device_hotplug();
+
+	/* More than is left without the block, less than with what is private. */
+	reserve = K(read_freeram() - block_pages() / 2);
+	sysctl_user_reserve_kbytes = reserve;
+	sysctl_admin_reserve_kbytes = reserve;
+	KUNIT_ASSERT_EQ(test, offline_and_remove_memory(f->blocks[1].start, block_size()), 0);
+	f->plugged[1] = false;
+	KUNIT_EXPECT_LE(test, sysctl_user_reserve_kbytes, SZ_128K);
+	KUNIT_EXPECT_LE(test, sysctl_admin_reserve_kbytes, SZ_8K);
 }
 
 struct marks {
@@ -848,8 +914,16 @@ static int move_page(struct kunit *test, unsigned long addr, int nid)
 }
 
 /* A page that has to be replaced is replaced by one of the same node. */
+static void mems_restore(void *mems)
+{
+	static_branch_dec(&cpusets_enabled_key);
+	set_mems_allowed(*(nodemask_t *)mems);
+}
+
+/* Also if the task that asks for it was not granted the node: it is no user of it. */
 static void soft_offline_stays_on_the_node(struct kunit *test)
 {
+	nodemask_t mems = cpuset_current_mems_allowed;
 	struct fixture *f = test->priv;
 	unsigned long addr, pfn;
 	struct page *page;
@@ -865,8 +939,11 @@ static void soft_offline_stays_on_the_node(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_ASSERT_EQ(test, page_to_nid(page), f->nid);
 
+	static_branch_inc(&cpusets_enabled_key);
+	set_mems_allowed(node_states[N_MEMORY]);
 	pfn = page_to_pfn(page);
 	KUNIT_EXPECT_EQ(test, soft_offline_page(pfn, 0), 0);
+	mems_restore(&mems);
 	page = page_at(test, addr);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_NE(test, page_to_pfn(page), pfn);
@@ -893,6 +970,7 @@ static struct kunit_case private_node_totals_cases[] = {
 #endif
 	KUNIT_CASE(reserves_of_the_administrator),
 	KUNIT_CASE(reserves_of_the_system),
+	KUNIT_CASE(reserves_when_memory_goes),
 	KUNIT_CASE(watermarks),
 	KUNIT_CASE(lowmem_reserves),
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE

@@ -48,6 +48,10 @@
 #define MAX_BLOCKS	4096
 /* The largest block of the buddy allocator. */
 #define MAX_ORDER_PAGES	1024
+/* Of /proc/kpageflags, for who debugs the kernel: not in its uapi header */
+#ifndef KPF_RESERVED
+#define KPF_RESERVED	32
+#endif
 #define TEXT		65536
 /* With a debug kernel on an emulated CPU. */
 #define TIMEOUT		900
@@ -282,6 +286,23 @@ static int blocks_write(int nid, const char *state)
 		error = write_file(path, state);
 	}
 	return count ? error : ENOENT;
+}
+
+/* How many resources in /proc/iomem have this name? */
+static int iomem_lines(const char *name)
+{
+	static char buf[TEXT];
+	int count = 0;
+	char *line;
+
+	if (read_file("/proc/iomem", buf, sizeof(buf)) < 0)
+		return -1;
+	for (line = strtok(buf, "\n"); line; line = strtok(NULL, "\n")) {
+		char *colon = strstr(line, " : ");
+
+		count += colon && !strcmp(colon + 3, name);
+	}
+	return count;
 }
 
 /* Everything that has to be as before when memory was plugged and unplugged. */
@@ -1277,6 +1298,20 @@ TEST_F_TIMEOUT(dax, user_pages_do_not_move_there, TIMEOUT)
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 }
 
+/* Nobody else gets the addresses of plugged memory: the driver has asked for them. */
+TEST_F_TIMEOUT(dax, addresses_are_in_use, TIMEOUT)
+{
+	/* One of this name can be the device's own. */
+	int before = iomem_lines(self->first->name);
+
+	ASSERT_LE(0, before);
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
+	EXPECT_LT(before, iomem_lines(self->first->name));
+	ASSERT_EQ(0, dax_write(self->first->name, "state", "unplugged"));
+	EXPECT_EQ(before, iomem_lines(self->first->name));
+	ASSERT_STREQ("", traces_differ(&self->before));
+}
+
 /* Who asks with the key gets this node's memory, all of it, and no other. */
 TEST_F_TIMEOUT(dax, with_and_without_the_key, TIMEOUT)
 {
@@ -1429,9 +1464,11 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 		const char *begin;
 		const char *file;
 		const char *text;
+		bool same;
 	} writes[] = {
 		{ "unplugged", "state", "online" },
 		{ "online", "state", "unplugged" },
+		{ "online", "state", "online", true },
 		{ "online", NULL, "unbind" },
 	};
 	int status, other;
@@ -1458,7 +1495,8 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 		ASSERT_LE(0, writer);
 		if (!writer)
 			_exit(writes[i].file ?
-			      dax_write(self->second->name, writes[i].file, writes[i].text) :
+			      dax_write(writes[i].same ? self->first->name : self->second->name,
+					writes[i].file, writes[i].text) :
 			      driver_write(OURS, writes[i].text, self->second->name));
 		EXPECT_FALSE(ends(writer, &status, 2)) {
 			TH_LOG("%s did not wait: %d", writes[i].text, status);
@@ -1488,6 +1526,47 @@ TEST_F_TIMEOUT(dax, waiting_can_be_killed, TIMEOUT)
 }
 
 /*
+ * A thread in the kernel that looks for requests for an hour after the last one,
+ * and never sleeps meanwhile. Its first request is one that does nothing.
+ */
+static int spinning_ring(void)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SQPOLL,
+		.sq_thread_idle = 3600 * 1000,
+	};
+	struct io_uring_sqe *entry;
+	unsigned int *head, *tail;
+	char *ring;
+	int fd;
+
+	fd = syscall(__NR_io_uring_setup, 4, &params);
+	if (fd < 0)
+		return errno;
+	ring = mmap(NULL, params.sq_off.array + params.sq_entries * sizeof(*tail),
+		    PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQ_RING);
+	entry = mmap(NULL, params.sq_entries * sizeof(*entry),
+		     PROT_READ | PROT_WRITE, MAP_SHARED, fd, IORING_OFF_SQES);
+	if (ring == MAP_FAILED || entry == MAP_FAILED)
+		return errno;
+	entry->opcode = IORING_OP_NOP;
+	*(unsigned int *)(ring + params.sq_off.array) = 0;
+	head = (unsigned int *)(ring + params.sq_off.head);
+	tail = (unsigned int *)(ring + params.sq_off.tail);
+	/* The thread has to see the entry when it sees the new tail. */
+	__atomic_store_n(tail, 1, __ATOMIC_RELEASE);
+	if (syscall(__NR_io_uring_enter, fd, 0, 0, IORING_ENTER_SQ_WAKEUP, NULL, 0) < 0)
+		return errno;
+	for (int i = 0; i < 1000; i++) {
+		if (__atomic_load_n(head, __ATOMIC_ACQUIRE) == 1)
+			return 0;
+		usleep(10000);
+	}
+	errno = ETIME;
+	return errno;
+}
+
+/*
  * What anybody can have: a ring of io_uring whose thread in the kernel computes
  * for an hour without ever going to sleep. The child says 0 when it has it, or
  * the errno.
@@ -1501,15 +1580,8 @@ static pid_t ring_of_nobody(int *error)
 		return -1;
 	child = fork();
 	if (!child) {
-		struct io_uring_params params = {
-			.flags = IORING_SETUP_SQPOLL,
-			.sq_thread_idle = 3600 * 1000,
-		};
-		int code = 0;
+		int code = setgid(NOBODY) || setuid(NOBODY) ? errno : spinning_ring();
 
-		if (setgid(NOBODY) || setuid(NOBODY) ||
-		    syscall(__NR_io_uring_setup, 4, &params) < 0)
-			code = errno;
 		if (write(said[1], &code, sizeof(code)) == sizeof(code))
 			pause();
 		_exit(0);
@@ -1606,6 +1678,25 @@ static bool left_behind(const struct dax *dax, int nid)
 	return strstr(buf, line);
 }
 
+/* Unbind a device, which must not wait for pages that are in use. */
+static int unbind_in_time(const struct dax *dax)
+{
+	pid_t child = fork();
+	int status;
+
+	if (!child)
+		_exit(driver_write(OURS, "unbind", dax->name));
+	if (child < 0)
+		return errno;
+	if (!ends(child, &status, UNPLUG_SECONDS)) {
+		kill(child, SIGKILL);
+		waitpid(child, &status, 0);
+		errno = ETIMEDOUT;
+		return errno;
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : EINTR;
+}
+
 /* Memory in use outlives its driver, nobody gets more, and it comes back with it. */
 TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 {
@@ -1618,7 +1709,7 @@ TEST_F_TIMEOUT(dax, unbind_in_use, TIMEOUT)
 	ASSERT_TRUE(node_zones(self->nid, &was, NULL, 0));
 	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
 	ASSERT_FALSE(left_behind(self->first, self->nid));
-	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_EQ(0, unbind_in_time(self->first));
 	ASSERT_FALSE(dax_is_ours(self->first->name));
 	ASSERT_TRUE(left_behind(self->first, self->nid));
 	ASSERT_TRUE(node_in("has_private_memory", self->nid));
@@ -1720,6 +1811,10 @@ TEST_F_TIMEOUT(dax, settings_can_be_unset, TIMEOUT)
 	static const char * const values[] = { "-1", "ltpin", "4711" };
 	char was[64];
 
+	/* As they are when nobody has written them. */
+	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_TRUE(dax_bind(self->first));
+	dax_write(self->first->name, "state", "unplugged");
 	for (unsigned int i = 0; i < 3; i++) {
 		snprintf(was, sizeof(was), "%.63s", dax_read(self->first->name, attrs[i]));
 		ASSERT_EQ(0, dax_write(self->first->name, attrs[i], values[i]));
@@ -1745,21 +1840,19 @@ static unsigned long last_pages(int nid, unsigned long count)
 	return (last + 1) * (strtoull(size, NULL, 16) / getpagesize()) - count;
 }
 
-/*
- * Are there free pages of the buddy allocator among these? They begin where a
- * block of it can begin.
- */
-static bool some_free(unsigned long pfn, unsigned long count)
+/* The first page that is reserved among @count from @pfn on; 0: none */
+static unsigned long reserved_page(unsigned long pfn, unsigned long count)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY);
-	bool found = false;
+	unsigned long found = 0;
 	uint64_t flags;
 
 	if (fd < 0)
-		return true;
+		return 0;
 	for (unsigned long i = 0; i < count && !found; i++)
-		found = pread(fd, &flags, sizeof(flags), (pfn + i) * sizeof(flags)) !=
-				sizeof(flags) || flags & 1ULL << KPF_BUDDY;
+		if (pread(fd, &flags, sizeof(flags), (pfn + i) * sizeof(flags)) ==
+				sizeof(flags) && flags & 1ULL << KPF_RESERVED)
+			found = pfn + i;
 	close(fd);
 	return found;
 }
@@ -1831,17 +1924,15 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 		SKIP(return, "needs CONFIG_TEST_PRIVATE_NODE and debugfs");
 	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
-	/*
-	 * Until all is in use, but for what watermarks and the lists of CPUs
-	 * keep back: that is at the beginning or at the end, not half-way.
-	 */
-	hook_fill(self->nid, self->zones.managed);
-	pfn = last_pages(self->nid, self->zones.managed / 2) & ~(MAX_ORDER_PAGES - 1UL);
-	ASSERT_FALSE(some_free(pfn, MAX_ORDER_PAGES));
+	/* No other page is in use, so that all depends on this one. */
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key pin", self->nid, 1));
+	pfn = reserved_page(last_pages(self->nid, self->zones.managed),
+			    self->zones.managed);
+	ASSERT_NE(0, pfn);
 	ASSERT_EQ(EBUSY, fail_page(pfn));
 	ASSERT_EQ(corrupted + (getpagesize() >> 10), memory_kb("HardwareCorrupted"));
 
-	ASSERT_EQ(0, driver_write(OURS, "unbind", self->first->name));
+	ASSERT_EQ(0, unbind_in_time(self->first));
 	ASSERT_TRUE(node_in("has_private_memory", self->nid));
 	ASSERT_EQ(0, write_file(HOOK "/held", "0"));
 	ASSERT_TRUE(all_free_but(self->nid, &self->zones, 1));

@@ -254,6 +254,27 @@ long count_on(const char *start, size_t len, int node)
 	return count;
 }
 
+/* What /proc/self/pagemap has for a page, 0 if nothing */
+static unsigned long long pagemap_entry(const void *addr)
+{
+	unsigned long long entry = 0;
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	off_t at = (unsigned long)addr / page * sizeof(entry);
+
+	if (pread(fd, &entry, sizeof(entry), at) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry;
+}
+
+/* The page frame that a page is in; 0: in none */
+unsigned long frame_of(const void *addr)
+{
+	unsigned long long entry = pagemap_entry(addr);
+
+	return entry & (1ULL << 63) ? entry & ((1ULL << 55) - 1) : 0;
+}
+
 char *map(size_t len)
 {
 	char *addr = mmap(NULL, len, PROT_READ | PROT_WRITE,
@@ -583,15 +604,7 @@ void swap_off(void)
 /* Has a page been given a place in swap? It may still be in memory, too. */
 bool in_swap(char *addr)
 {
-	unsigned long long entry = 0;
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	off_t at = (unsigned long)addr / page * sizeof(entry);
-	bool swapped;
-
-	swapped = pread(fd, &entry, sizeof(entry), at) == sizeof(entry) &&
-		  entry & (1ULL << 62);
-	close(fd);
-	return swapped;
+	return pagemap_entry(addr) & (1ULL << 62);
 }
 
 /* Is a page in swap, and nowhere else? */

@@ -80,6 +80,7 @@ int bind_range(void *start, size_t len, int mode, struct mask mask,
 int get_policy(int *mode, struct mask *mask, void *addr, int flags);
 int node_of(const void *addr);
 long count_on(const char *start, size_t len, int node);
+unsigned long frame_of(const void *addr);
 char *map(size_t len);
 void touch(char *start, size_t len);
 int drop_sys_nice(void);

@@ -664,6 +664,37 @@ TEST_F_TIMEOUT(policy, kernel_memory_is_ordinary, TIMEOUT / 3)
 	}
 }
 
+/* Whose owner does not want it compacted is left out when all nodes are. */
+TEST_F_TIMEOUT(policy, requests_do_not_compact_it, TIMEOUT)
+{
+	const size_t len = 32UL << 20, step = 4 * page;
+	unsigned long *frames;
+	long moved = 0;
+	char *addr;
+
+	if (access("/proc/sys/vm/compact_memory", F_OK))
+		SKIP(return, "needs CONFIG_COMPACTION");
+	frames = calloc(len / step, sizeof(*frames));
+	ASSERT_NE(NULL, frames);
+	addr = map(len);
+	madvise(addr, len, MADV_NOHUGEPAGE);
+	ASSERT_EQ(0, bind_range(addr, len, MPOL_BIND | SV, nodes(P, -1), 0));
+	touch(addr, len);
+	/* Holes, for compaction to have something to do. */
+	for (size_t at = 0; at < len; at += step)
+		ASSERT_EQ(0, madvise(addr + at + page, step - page, MADV_DONTNEED));
+	for (size_t at = 0; at < len; at += step) {
+		frames[at / step] = frame_of(addr + at);
+		ASSERT_NE(0, frames[at / step]);
+	}
+	ASSERT_EQ(0, write_file("/proc/sys/vm/compact_memory", "1"));
+	for (size_t at = 0; at < len; at += step)
+		moved += frames[at / step] != frame_of(addr + at);
+	EXPECT_EQ(0, moved);
+	munmap(addr, len);
+	free(frames);
+}
+
 /* The page cache is everybody's. */
 TEST_F_TIMEOUT(policy, page_cache_is_not_moved, TIMEOUT)
 {

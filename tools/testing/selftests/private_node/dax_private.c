@@ -48,10 +48,6 @@
 #define MAX_BLOCKS	4096
 /* The largest block of the buddy allocator. */
 #define MAX_ORDER_PAGES	1024
-/* Of /proc/kpageflags, for who debugs the kernel: not in its uapi header */
-#ifndef KPF_RESERVED
-#define KPF_RESERVED	32
-#endif
 #define TEXT		65536
 /* With a debug kernel on an emulated CPU. */
 #define TIMEOUT		900
@@ -1840,8 +1836,8 @@ static unsigned long last_pages(int nid, unsigned long count)
 	return (last + 1) * (strtoull(size, NULL, 16) / getpagesize()) - count;
 }
 
-/* The first page that is reserved among @count from @pfn on; 0: none */
-static unsigned long reserved_page(unsigned long pfn, unsigned long count)
+/* The first page among @count from @pfn on that is not free; 0: none */
+static unsigned long used_page(unsigned long pfn, unsigned long count)
 {
 	int fd = open("/proc/kpageflags", O_RDONLY);
 	unsigned long found = 0;
@@ -1851,7 +1847,7 @@ static unsigned long reserved_page(unsigned long pfn, unsigned long count)
 		return 0;
 	for (unsigned long i = 0; i < count && !found; i++)
 		if (pread(fd, &flags, sizeof(flags), (pfn + i) * sizeof(flags)) ==
-				sizeof(flags) && flags & 1ULL << KPF_RESERVED)
+				sizeof(flags) && !(flags & 1ULL << KPF_BUDDY))
 			found = pfn + i;
 	close(fd);
 	return found;
@@ -1917,6 +1913,8 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 {
 	long corrupted = memory_kb("HardwareCorrupted");
 	unsigned long pfn;
+	pid_t child;
+	int status;
 
 	if (access(POISON, F_OK))
 		SKIP(return, "needs CONFIG_HWPOISON_INJECT and debugfs");
@@ -1925,9 +1923,15 @@ TEST_F_TIMEOUT(dax, failed_page_in_use, TIMEOUT)
 	ASSERT_EQ(0, dax_write(self->first->name, "state", "online"));
 	ASSERT_TRUE(all_free(self->nid, &self->zones));
 	/* No other page is in use, so that all depends on this one. */
-	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key pin", self->nid, 1));
-	pfn = reserved_page(last_pages(self->nid, self->zones.managed),
-			    self->zones.managed);
+	ASSERT_EQ(0, hook_alloc("nid=%d count=%lu key", self->nid, 1));
+	/* An attempt to unplug takes the free ones from the lists of CPUs. */
+	child = dax_write_in_child(self->first, "state", "unplugged", 2);
+	ASSERT_LE(0, child);
+	ASSERT_EQ(child, waitpid(child, &status, 0));
+	ASSERT_TRUE(WIFEXITED(status));
+	ASSERT_EQ(EINTR, WEXITSTATUS(status));
+	pfn = used_page(last_pages(self->nid, self->zones.managed),
+			self->zones.managed);
 	ASSERT_NE(0, pfn);
 	ASSERT_EQ(EBUSY, fail_page(pfn));
 	ASSERT_EQ(corrupted + (getpagesize() >> 10), memory_kb("HardwareCorrupted"));

@@ -7,7 +7,7 @@ PROBLEMS = re.compile(
     r"Kernel panic|kernel BUG at|BUG:|WARNING:|Oops|general protection fault|KASAN:|UBSAN:|KCSAN:|INFO: possible"
     r"|possible recursive locking|inconsistent lock state|suspicious RCU usage|blocked for more than|rcu: INFO:"
     r"|soft lockup|hard LOCKUP|Bad page state|unreferenced object|Unable to mount root|Out of memory: Killed"
-    r"|Unknown symbol")
+    r"|Unknown symbol|VM_FAULT_OOM leaked out")
 
 # What QEMU adds to the guest's last line when its time is up.
 ENDED = re.compile(r"qemu-system-\S+: terminating on signal .*")

@@ -667,32 +667,29 @@ TEST_F_TIMEOUT(policy, kernel_memory_is_ordinary, TIMEOUT / 3)
 /* Whose owner does not want it compacted is left out when all nodes are. */
 TEST_F_TIMEOUT(policy, requests_do_not_compact_it, TIMEOUT)
 {
-	const size_t len = 32UL << 20, step = 4 * page;
-	unsigned long *frames;
+	enum { SAMPLES = 256 };
+	unsigned long frames[SAMPLES];
+	size_t len = 0, step;
 	long moved = 0;
 	char *addr;
 
 	if (access("/proc/sys/vm/compact_memory", F_OK))
 		SKIP(return, "needs CONFIG_COMPACTION");
-	frames = calloc(len / step, sizeof(*frames));
-	ASSERT_NE(NULL, frames);
-	addr = map(len);
-	madvise(addr, len, MADV_NOHUGEPAGE);
-	ASSERT_EQ(0, bind_range(addr, len, MPOL_BIND | SV, nodes(P, -1), 0));
-	touch(addr, len);
-	/* Holes, for compaction to have something to do. */
-	for (size_t at = 0; at < len; at += step)
-		ASSERT_EQ(0, madvise(addr + at + page, step - page, MADV_DONTNEED));
-	for (size_t at = 0; at < len; at += step) {
-		frames[at / step] = frame_of(addr + at);
-		ASSERT_NE(0, frames[at / step]);
+	/* All of it, as pages move from where the node begins to where it ends. */
+	addr = fill(P, &len);
+	ASSERT_NE(NULL, addr);
+	for (size_t at = 0; at + 4 * page <= len; at += 4 * page)
+		ASSERT_EQ(0, madvise(addr + at + page, 3 * page, MADV_DONTNEED));
+	step = len / SAMPLES / (4 * page) * (4 * page);
+	for (int i = 0; i < SAMPLES; i++) {
+		frames[i] = frame_of(addr + i * step);
+		ASSERT_NE(0, frames[i]);
 	}
 	ASSERT_EQ(0, write_file("/proc/sys/vm/compact_memory", "1"));
-	for (size_t at = 0; at < len; at += step)
-		moved += frames[at / step] != frame_of(addr + at);
+	for (int i = 0; i < SAMPLES; i++)
+		moved += frames[i] != frame_of(addr + i * step);
 	EXPECT_EQ(0, moved);
-	munmap(addr, len);
-	free(frames);
+	munmap(addr, (private_kb(P, "PrivateTotal:") << 10) + MORE);
 }
 
 /* The page cache is everybody's. */

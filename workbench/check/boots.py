@@ -61,6 +61,11 @@ def jobs_of(table):
     return (*table.get("prepare", []), *table.get("jobs", []), *lists)
 
 
+def installed(table):
+    """Whether the guest has the kselftests, which jobs run, too."""
+    return bool(table.get("kselftest")) or table.get("installed", False)
+
+
 def boot_of(suite, kernel):
     """What is booted for a suite. Its time is for an idle machine; here other guests and a build may run as well."""
     table = suite.table
@@ -75,7 +80,7 @@ def boot_of(suite, kernel):
                      files={name: "\n".join(lines) + "\n" for name, lines in lists.items() if lines},
                      binaries={path.name: path for path in (*modules, *loaded)},
                      taint=qemu.TAINT_TEST | (qemu.TAINT_MODULE if modules else 0) | (qemu.TAINT_UNSIGNED if loaded else 0),
-                     root=table.get("root", ""), kselftests=bool(table.get("kselftest")) or table.get("installed", False))
+                     root=table.get("root", ""), kselftests=installed(table))
 
 
 def cases(suite, boot, quiet=False):

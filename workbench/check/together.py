@@ -58,7 +58,7 @@ class Guest:
         """Boot it."""
         table, slower = self.trial.suite.table, boots.DEBUG_SLOWER if self.trial.suite.config == "debug" else 1
         table = {**table, "jobs": [*table.get("jobs", []), "trials"], "kunit": [], "kselftest": [],
-                 "installed": bool(table.get("kselftest")), "timeout": table.get("timeout", 120) + SECONDS * len(self.mutants),
+                 "installed": boots.installed(table), "timeout": table.get("timeout", 120) + SECONDS * len(self.mutants),
                  "append": f"mutant=0 kunit.timeout={KUNIT_SECONDS * slower} {table.get('append', '')} panic_on_warn=0"}
         boot = boots.boot_of(dataclasses.replace(self.trial.suite, table=table), self.trial.kernel)
         numbers = [self.trial.image.number(self.trial.full_name(mutant)) for mutant in self.mutants]

@@ -39,7 +39,7 @@ def trimmed(table, mutants):
     if not kunit and not kselftest:
         needed = [number for number, job in enumerate(jobs, 1) if any(case.startswith(f"job {job}/") for case in named)]
         jobs = jobs[:max(needed, default=0)]
-    return {**table, "jobs": jobs, "kunit": kunit, "kselftest": kselftest}
+    return {**table, "jobs": jobs, "kunit": kunit, "kselftest": kselftest, "installed": boots.installed(table)}
 
 
 def alike(table, mutants):

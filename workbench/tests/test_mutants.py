@@ -408,18 +408,19 @@ class Booted:
 
 class Trimmed(Source):
     TABLE = {"jobs": ["j", "i"], "kunit": ["k", "kk"], "kselftest": ["mm:a.sh", "x:b"], "machine": "small"}
+    SAME = {**TABLE, "installed": True}     # jobs run kselftests, too
 
     def trimmed(self, *killed_by, **more):
         return trials.trimmed(self.TABLE, [mutant(killed_by=killed_by, **more)])
 
     def test_no_more_tests_than_have_to_notice(self):
-        self.assertEqual(self.trimmed("kunit/k/a"), {**self.TABLE, "kunit": ["k"], "kselftest": []})
-        self.assertEqual(self.trimmed("kselftest a.sh/x.y", "job j/z"), {**self.TABLE, "kunit": [], "kselftest": ["mm:a.sh"]})
+        self.assertEqual(self.trimmed("kunit/k/a"), {**self.SAME, "kunit": ["k"], "kselftest": []})
+        self.assertEqual(self.trimmed("kselftest a.sh/x.y", "job j/z"), {**self.SAME, "kunit": [], "kselftest": ["mm:a.sh"]})
 
     def test_no_job_after_the_last_that_has_to_notice(self):
-        self.assertEqual(self.trimmed("job j/z"), {**self.TABLE, "jobs": ["j"], "kunit": [], "kselftest": []})
-        self.assertEqual(self.trimmed("job i/z"), {**self.TABLE, "kunit": [], "kselftest": []})
-        self.assertEqual(self.trimmed("job witness/z"), {**self.TABLE, "jobs": [], "kunit": [], "kselftest": []})
+        self.assertEqual(self.trimmed("job j/z"), {**self.SAME, "jobs": ["j"], "kunit": [], "kselftest": []})
+        self.assertEqual(self.trimmed("job i/z"), {**self.SAME, "kunit": [], "kselftest": []})
+        self.assertEqual(self.trimmed("job witness/z"), {**self.SAME, "jobs": [], "kunit": [], "kselftest": []})
 
     def test_all_if_anything_can_end_the_boot(self):
         self.assertEqual(self.trimmed(boot_tells="BUG"), self.TABLE)

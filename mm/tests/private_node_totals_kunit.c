@@ -396,15 +396,13 @@ static void reserves_of_the_administrator(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, sysctl_admin_reserve_kbytes, ULONG_MAX);
 }
 
-#define HOG_PAGE_ORDER	MAX_PAGE_ORDER
-
 static void hog_action(void *list)
 {
 	struct page *page, *next;
 
 	list_for_each_entry_safe(page, next, (struct list_head *)list, lru) {
 		list_del(&page->lru);
-		__free_pages(page, HOG_PAGE_ORDER);
+		__free_pages(page, MAX_PAGE_ORDER);
 	}
 }
 
@@ -421,7 +419,7 @@ static void hog_but(struct kunit *test, unsigned long size)
 	if (totalram_pages() > SZ_4G >> PAGE_SHIFT)
 		kunit_skip(test, "needs at most 4 GiB of memory");
 	while (read_freeram() > size >> PAGE_SHIFT) {
-		page = alloc_pages(gfp, HOG_PAGE_ORDER);
+		page = alloc_pages(gfp, MAX_PAGE_ORDER);
 		if (!page)
 			break;
 		list_add(&page->lru, list);
@@ -913,14 +911,23 @@ static int move_page(struct kunit *test, unsigned long addr, int nid)
 			     MIGRATE_SYNC, MR_SYSCALL, NULL);
 }
 
-/* A page that has to be replaced is replaced by one of the same node. */
-static void mems_restore(void *mems)
+/* As if the first cpuset had been made, or the last one was gone. */
+#ifdef CONFIG_CPUSETS
+static void cpusets_switch(bool on)
 {
-	static_branch_dec(&cpusets_enabled_key);
-	set_mems_allowed(*(nodemask_t *)mems);
+	if (on)
+		static_branch_inc(&cpusets_enabled_key);
+	else
+		static_branch_dec(&cpusets_enabled_key);
 }
+#else
+static void cpusets_switch(bool on) {}
+#endif
 
-/* Also if the task that asks for it was not granted the node: it is no user of it. */
+/*
+ * A page that has to be replaced is replaced by one of the same node, also if the
+ * task that asks for it was not granted the node: it is no user of it.
+ */
 static void soft_offline_stays_on_the_node(struct kunit *test)
 {
 	nodemask_t mems = cpuset_current_mems_allowed;
@@ -939,11 +946,12 @@ static void soft_offline_stays_on_the_node(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_ASSERT_EQ(test, page_to_nid(page), f->nid);
 
-	static_branch_inc(&cpusets_enabled_key);
+	cpusets_switch(true);
 	set_mems_allowed(node_states[N_MEMORY]);
 	pfn = page_to_pfn(page);
 	KUNIT_EXPECT_EQ(test, soft_offline_page(pfn, 0), 0);
-	mems_restore(&mems);
+	set_mems_allowed(mems);
+	cpusets_switch(false);
 	page = page_at(test, addr);
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_NE(test, page_to_pfn(page), pfn);

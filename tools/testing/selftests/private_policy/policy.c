@@ -630,7 +630,7 @@ TEST_F_TIMEOUT(policy, weights_are_forgotten, TIMEOUT)
 }
 
 /* What the kernel needs for a task that is bound to a private node is ordinary. */
-TEST_F_TIMEOUT(policy, kernel_memory_is_ordinary, TIMEOUT / 3)
+TEST_F_TIMEOUT(policy, kernel_memory_is_ordinary, TIMEOUT)
 {
 	const size_t size = 1UL << 30;
 	int pipes[64][2], i;
@@ -968,7 +968,7 @@ TEST_F_TIMEOUT(policy, privileged_programs_drop_it, TIMEOUT)
 
 /* ---- Full ---- */
 
-TEST_F_TIMEOUT(policy, full_is_sigbus_for_users, TIMEOUT / 3)
+TEST_F_TIMEOUT(policy, full_is_sigbus_for_users, TIMEOUT)
 {
 	size_t len = 0;
 	char *addr, *more = map(16 * page);

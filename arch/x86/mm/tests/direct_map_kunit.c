@@ -730,6 +730,22 @@ static bool page_failed(void)
 }
 #endif
 
+/*
+ * Asked before a test begins, and of a page that it is not about: where none of
+ * its own failed, that is what it has to find.
+ */
+static void need_failing_pages(struct kunit *test)
+{
+	struct page *page;
+
+	fail_page(1);
+	page = alloc_page(GFP_KERNEL);
+	if (page)
+		__free_page(page);
+	if (!page_failed())
+		kunit_skip(test, NEEDS_FAILING_PAGES);
+}
+
 /* Let the @nth page table not be had. */
 static int fail_table(struct kunit *test, unsigned int nr, unsigned int nth)
 {
@@ -738,8 +754,7 @@ static int fail_table(struct kunit *test, unsigned int nr, unsigned int nth)
 
 	fail_page(nth);
 	ret = set_direct_map_pmds_invalid(t->blocks, nr);
-	if (!page_failed())
-		kunit_skip(test, NEEDS_FAILING_PAGES);
+	KUNIT_EXPECT_TRUE(test, page_failed());
 
 	return ret;
 }
@@ -766,6 +781,7 @@ static void failing_split(struct kunit *test)
 	unsigned int i, nth;
 	const int nr = NR_SPREAD;
 
+	need_failing_pages(test);
 	get_blocks(test, nr, true);
 
 	for (nth = 1; nth <= nr; nth++) {
@@ -796,6 +812,7 @@ static void failing_small_split(struct kunit *test)
 	struct counts before = count(test);
 	const unsigned int nr = 3;
 
+	need_failing_pages(test);
 	get_blocks(test, nr, false);
 	invalid_and_back(test, nr);
 	set_pat_bit(test, t->blocks[1]);
@@ -1276,6 +1293,7 @@ static void removal_without_memory(struct kunit *test)
 	need_spare_memory(test);
 	if (step >= PUD_SIZE)
 		kunit_skip(test, "needs memory blocks below 1G");
+	need_failing_pages(test);
 
 	/* The page that is not to be had may be another one, but not each time. */
 	for (tries = 0; !ret && tries < 4; tries++) {
@@ -1284,8 +1302,7 @@ static void removal_without_memory(struct kunit *test)
 		write_values(spare, PUD_SIZE);
 		fail_page(1);
 		ret = remove_memory(spare + step, step);
-		if (!page_failed())
-			kunit_skip(test, NEEDS_FAILING_PAGES);
+		page_failed();
 	}
 	KUNIT_EXPECT_EQ(test, ret, -ENOMEM);
 	KUNIT_EXPECT_EQ(test, level_at(address(spare_page(0))), PG_LEVEL_1G);

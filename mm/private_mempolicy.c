@@ -211,32 +211,50 @@ static struct page *private_alloc_free(gfp_t gfp, unsigned int order, int nid,
 	return private_alloc_keyed(gfp | __GFP_NOMEMALLOC, order, nid, nodes);
 }
 
+/*
+ * Of nodes of either kind. The mask stays out of the caller, as one on the stack
+ * is cleared by compilers of those who want it, and has room for all nodes.
+ */
+static noinline_for_stack struct page *
+private_alloc_either(gfp_t gfp, unsigned int order, const struct mempolicy *pol,
+		     int nid, const nodemask_t *usable)
+{
+	nodemask_t nodes;
+
+	private_policy_ordinary(pol, &nodes);
+	nodes_or(nodes, nodes, *usable);
+	return private_alloc_free(gfp, order, nid, &nodes);
+}
+
 /* MPOL_BIND and MPOL_PREFERRED_MANY: what is near comes first, of either kind. */
 static struct page *private_alloc_nearest(gfp_t gfp, unsigned int order,
 					  const struct mempolicy *pol, int nid,
 					  nodemask_t *usable)
 {
-	nodemask_t nodes;
 	struct page *page;
 
 	if (pol->home_node != NUMA_NO_NODE)
 		nid = pol->home_node;
 
-	private_policy_ordinary(pol, &nodes);
-	if (pol->mode == MPOL_PREFERRED_MANY || !nodes_empty(nodes)) {
-		nodes_or(nodes, nodes, *usable);
-		page = private_alloc_free(gfp, order, nid, &nodes);
-		if (page || pol->mode == MPOL_PREFERRED_MANY)
+	/* Who named no ordinary node has others, or none. */
+	if (bitmap_intersects(pol->nodes.bits, pol->w.user_nodemask.bits,
+			      nr_node_ids)) {
+		page = private_alloc_either(gfp, order, pol, nid, usable);
+		if (page)
 			return page;
+	} else if (pol->mode == MPOL_PREFERRED_MANY) {
+		return private_alloc_free(gfp, order, nid, usable);
 	}
+	if (pol->mode == MPOL_PREFERRED_MANY)
+		return NULL;
 	return private_alloc_keyed(private_gfp(gfp), order, nid, usable);
 }
 
 /* The interleaving ones: the index picks a node of either kind. */
-static struct page *private_alloc_interleave(gfp_t gfp, unsigned int order,
-					     const struct mempolicy *pol,
-					     pgoff_t ilx,
-					     const nodemask_t *usable)
+static noinline_for_stack struct page *
+private_alloc_interleave(gfp_t gfp, unsigned int order,
+			 const struct mempolicy *pol, pgoff_t ilx,
+			 const nodemask_t *usable)
 {
 	struct page *page = NULL;
 	nodemask_t nodes;

@@ -15,7 +15,7 @@
  * but the owner could add some, so there is nothing to order; and whoever
  * unplugs another node may hold device_hotplug_lock for ever.
  *
- * What is read without these are private_nodes_mask and the masks of features,
+ * What is read without these are private_nodes_mask and the features of nodes,
  * bit by bit: a bit of a node does not change while the node has memory.
  */
 #define pr_fmt(fmt) "private_node: " fmt
@@ -52,12 +52,16 @@ EXPORT_SYMBOL_GPL(private_nodes_key);
 nodemask_t private_nodes_mask __read_mostly;
 EXPORT_SYMBOL_GPL(private_nodes_mask);
 
-/* As private_nodes_mask, one for each bit of PRIVATE_NODE_FEATURES */
-static nodemask_t private_feature_masks[const_ilog2(PRIVATE_NODE_FEATURES) + 1] __read_mostly;
+/*
+ * PRIVATE_NODE_FEATURES of the nodes of private_nodes_mask. All of a node are
+ * written at once, by who writes that; who allocates for users reads them.
+ */
+static u8 private_features[MAX_NUMNODES] __read_mostly;
+static_assert(PRIVATE_NODE_FEATURES <= U8_MAX);
 
 /* What boot decided: the reserved nodes and, as above, their features */
 static nodemask_t private_reserved_mask __ro_after_init;
-static nodemask_t private_reserved_feature_masks[ARRAY_SIZE(private_feature_masks)] __ro_after_init;
+static u8 private_reserved_features[MAX_NUMNODES] __ro_after_init;
 
 /*
  * The nodes that had ordinary memory at some time since boot. Bits are set under
@@ -89,41 +93,16 @@ static bool private_features_valid(unsigned long features)
 	       features & PRIVATE_NODE_RECLAIM;
 }
 
-static void private_features_write(nodemask_t *masks, int nid,
-				   unsigned long features)
-{
-	int bit;
-
-	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
-		if (features & BIT(bit))
-			node_set(nid, masks[bit]);
-		else
-			node_clear(nid, masks[bit]);
-	}
-}
-
-static unsigned long private_features_read(const nodemask_t *masks, int nid)
-{
-	unsigned long features = 0;
-	int bit;
-
-	for (bit = 0; bit < ARRAY_SIZE(private_feature_masks); bit++) {
-		if (node_isset(nid, masks[bit]))
-			features |= BIT(bit);
-	}
-	return features;
-}
-
 static void private_features_set(int nid, unsigned long features)
 {
-	private_features_write(private_feature_masks, nid, features);
+	WRITE_ONCE(private_features[nid], features);
 }
 
 unsigned long private_node_features(int nid)
 {
 	if (!node_is_private(nid))
 		return 0;
-	return private_features_read(private_feature_masks, nid);
+	return READ_ONCE(private_features[nid]);
 }
 EXPORT_SYMBOL_GPL(private_node_features);
 
@@ -138,7 +117,7 @@ unsigned long private_node_reserved_features(int nid)
 {
 	if (!private_node_is_reserved(nid))
 		return 0;
-	return private_features_read(private_reserved_feature_masks, nid);
+	return private_reserved_features[nid];
 }
 EXPORT_SYMBOL_GPL(private_node_reserved_features);
 
@@ -461,8 +440,7 @@ static int __init private_nodes_init(void)
 		}
 
 		node_set(nid, private_reserved_mask);
-		private_features_write(private_reserved_feature_masks, nid,
-				       private_reservations[nid].features);
+		private_reserved_features[nid] = private_reservations[nid].features;
 		private_features_set(nid, private_reservations[nid].features);
 		/* Without an object the node is private, and not in the pool. */
 		pn = kzalloc_obj(*pn);

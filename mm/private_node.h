@@ -32,6 +32,14 @@ int offline_and_remove_memory_ranges_locked(const struct range *ranges,
 
 #ifdef CONFIG_PRIVATE_NODES
 
+/*
+ * Nodes of a mask that has few, as those of private nodes have. A distribution's
+ * masks have room for a thousand, of which the machine may have two: who
+ * allocates does not look at the others.
+ */
+#define for_each_node_of_few(nid, mask)				\
+	for_each_set_bit(nid, (mask).bits, nr_node_ids)
+
 /* mm/private_node.c; what it orders is told there */
 extern struct mutex private_nodes_lock;
 

@@ -147,25 +147,42 @@ bool private_policy_knows(int nid, u32 stamp)
 	return !node_is_private(nid) || READ_ONCE(private_birth[nid]) <= stamp;
 }
 
+/* Does the owner let users in? */
+static bool private_node_of_users(int nid)
+{
+	return private_node_features(nid) & PRIVATE_NODE_USER;
+}
+
+/*
+ * Does no cpuset keep the node from the task? As long as there is the root
+ * alone, none does, and private_alloc_frozen() does not ask either.
+ */
+static bool private_node_offered(int nid)
+{
+	return !cpusets_enabled() ||
+	       node_isset(nid, cpuset_current_mems_allowed);
+}
+
 /* Leave those whose owner lets users in. */
 static void private_nodes_of_users(nodemask_t *nodes)
 {
 	int nid;
 
 	for_each_node_mask(nid, *nodes) {
-		if (!(private_node_features(nid) & PRIVATE_NODE_USER))
+		if (!private_node_of_users(nid))
 			node_clear(nid, *nodes);
 	}
 }
 
-/*
- * Leave those that no cpuset keeps from the task. As long as there is the root
- * alone, none does, and private_alloc_frozen() does not ask either.
- */
+/* Leave those that no cpuset keeps from the task. */
 static void private_nodes_offered(nodemask_t *nodes)
 {
-	if (cpusets_enabled())
-		nodes_and(*nodes, *nodes, cpuset_current_mems_allowed);
+	int nid;
+
+	for_each_node_mask(nid, *nodes) {
+		if (!private_node_offered(nid))
+			node_clear(nid, *nodes);
+	}
 }
 
 /**
@@ -186,19 +203,23 @@ static void private_nodes_offered(nodemask_t *nodes)
 bool private_policy_usable(const nodemask_t *named, u32 stamp,
 			   nodemask_t *usable)
 {
+	bool found = false;
 	int nid;
 
-	nodes_and(*usable, *named, node_states[N_MEMORY_PRIVATE]);
-	private_nodes_offered(usable);
-	private_nodes_of_users(usable);
-	/* Pairs with smp_wmb() in private_node_born() */
-	smp_rmb();
-	for_each_node_mask(nid, *usable) {
+	nodes_clear(*usable);
+	for_each_node_of_few(nid, node_states[N_MEMORY_PRIVATE]) {
+		if (!node_isset(nid, *named) || !private_node_offered(nid) ||
+		    !private_node_of_users(nid))
+			continue;
+		/* Pairs with smp_wmb() in private_node_born() */
+		smp_rmb();
 		if (!private_policy_knows(nid, stamp) ||
 		    private_zone_closed(NODE_DATA(nid)->node_zones))
-			node_clear(nid, *usable);
+			continue;
+		node_set(nid, *usable);
+		found = true;
 	}
-	return !nodes_empty(*usable);
+	return found;
 }
 
 static bool private_zone_leaves(const struct zone *zone)

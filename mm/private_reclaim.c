@@ -39,18 +39,21 @@ bool __private_nodes_reclaimed(void)
 	return false;
 }
 
-/* The private nodes of @nodemask that are reclaimed; returns whether there is one. */
-static bool private_nodes_to_reclaim(nodemask_t *nodes,
-				     const nodemask_t *nodemask)
+/* Is this one of those nodes of @nodemask that are reclaimed? @nid is private. */
+static bool private_node_to_reclaim(int nid, const nodemask_t *nodemask)
+{
+	return node_isset(nid, *nodemask) && !private_node_keeps(nid);
+}
+
+static bool private_any_to_reclaim(const nodemask_t *nodemask)
 {
 	int nid;
 
-	nodes_and(*nodes, *nodemask, node_states[N_MEMORY_PRIVATE]);
-	for_each_node_mask(nid, *nodes) {
-		if (private_node_keeps(nid))
-			node_clear(nid, *nodes);
+	for_each_node_of_few(nid, node_states[N_MEMORY_PRIVATE]) {
+		if (private_node_to_reclaim(nid, nodemask))
+			return true;
 	}
-	return !nodes_empty(*nodes);
+	return false;
 }
 
 /* What is free, without a reserve, and without a word if there is nothing */
@@ -68,6 +71,34 @@ static gfp_t private_gfp_reclaim(gfp_t gfp, unsigned int order)
 	if (!(gfp & __GFP_NORETRY) && order <= PAGE_ALLOC_COSTLY_ORDER)
 		gfp |= __GFP_RETRY_MAYFAIL;
 	return gfp;
+}
+
+/* What was free is gone; the masks stay out of the stack of who got some. */
+static noinline_for_stack struct page *
+private_alloc_reclaimed(gfp_t gfp, unsigned int order, int nid,
+			nodemask_t *nodemask, const nodemask_t *named,
+			unsigned int alloc_flags)
+{
+	nodemask_t nodes = NODE_MASK_NONE;
+	struct page *page;
+	bool last;
+	int id;
+
+	for_each_node_of_few(id, node_states[N_MEMORY_PRIVATE]) {
+		if (private_node_to_reclaim(id, named))
+			node_set(id, nodes);
+	}
+	if (nodes_empty(nodes))
+		return private_alloc_frozen(gfp, order, nid, nodemask,
+					    alloc_flags);
+
+	last = nodes_subset(*named, nodes);
+	page = private_alloc_frozen(private_gfp_reclaim(gfp, order) |
+				    (last ? 0 : __GFP_NOWARN), order, nid,
+				    &nodes, alloc_flags | ALLOC_PRIVATE_RECLAIM);
+	if (page || last)
+		return page;
+	return private_alloc_frozen(gfp, order, nid, nodemask, alloc_flags);
 }
 
 /**
@@ -94,16 +125,15 @@ static gfp_t private_gfp_reclaim(gfp_t gfp, unsigned int order)
 struct page *private_alloc_reclaim(gfp_t gfp, unsigned int order, int nid,
 				   nodemask_t *nodemask, unsigned int alloc_flags)
 {
-	nodemask_t nodes, *named = nodemask;
+	nodemask_t *named = nodemask;
 	struct page *page;
-	bool last;
 
 	if ((alloc_flags & ALLOC_NOLOCK) || !gfpflags_allow_blocking(gfp) ||
 	    (gfp & __GFP_NOFAIL) || (current->flags & PF_MEMALLOC))
 		return private_alloc_frozen(gfp, order, nid, nodemask,
 					    alloc_flags);
 	private_confine(gfp, nid, &named);
-	if (!private_nodes_to_reclaim(&nodes, named))
+	if (!private_any_to_reclaim(named))
 		return private_alloc_frozen(gfp, order, nid, nodemask,
 					    alloc_flags);
 
@@ -111,12 +141,6 @@ struct page *private_alloc_reclaim(gfp_t gfp, unsigned int order, int nid,
 				    alloc_flags);
 	if (page)
 		return page;
-
-	last = nodes_subset(*named, nodes);
-	page = private_alloc_frozen(private_gfp_reclaim(gfp, order) |
-				    (last ? 0 : __GFP_NOWARN), order, nid,
-				    &nodes, alloc_flags | ALLOC_PRIVATE_RECLAIM);
-	if (page || last)
-		return page;
-	return private_alloc_frozen(gfp, order, nid, nodemask, alloc_flags);
+	return private_alloc_reclaimed(gfp, order, nid, nodemask, named,
+				       alloc_flags);
 }

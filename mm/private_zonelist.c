@@ -271,22 +271,55 @@ bool private_zone_allowed(const struct zone *zone, gfp_t gfp,
 }
 
 /*
- * The nodes of @nodemask that the request may have pages of now, if any. A user
- * (__GFP_HARDWALL) needs permission for a private node, in whatever state the
- * task is. An owner in the kernel is not bound by the cpuset of the task that
+ * A user (__GFP_HARDWALL) needs permission for a private node, in whatever state
+ * the task is. An owner in the kernel is not bound by the cpuset of the task that
  * it happens to run in.
  */
+static bool private_needs_permission(gfp_t gfp)
+{
+	return cpusets_enabled() && (gfp & __GFP_HARDWALL) && !in_interrupt();
+}
+
+/* May a request have pages of this private node now? */
+static bool private_node_open(int nid, bool needs_permission)
+{
+	if (node_isset(nid, private_closed_nodes))
+		return false;
+	return !needs_permission ||
+	       node_isset(nid, cpuset_current_mems_allowed);
+}
+
+/*
+ * May it have pages of all private nodes of @nodemask, and has that any? So it is
+ * as a rule, and then the mask need not be copied.
+ */
+static bool private_all_open(gfp_t gfp, const nodemask_t *nodemask)
+{
+	const bool needs_permission = private_needs_permission(gfp);
+	bool any = false;
+	int nid;
+
+	for_each_node_of_few(nid, private_nodes_mask) {
+		if (!node_isset(nid, *nodemask))
+			continue;
+		if (!private_node_open(nid, needs_permission))
+			return false;
+		any = true;
+	}
+	return any;
+}
+
+/* The nodes of @nodemask that the request may have pages of now, if any */
 static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
 			       const nodemask_t *nodemask)
 {
+	const bool needs_permission = private_needs_permission(gfp);
 	int nid;
 
-	nodes_andnot(*open, *nodemask, private_closed_nodes);
-	if (cpusets_enabled() && (gfp & __GFP_HARDWALL) && !in_interrupt()) {
-		for_each_node_mask(nid, private_nodes_mask) {
-			if (!node_isset(nid, cpuset_current_mems_allowed))
-				node_clear(nid, *open);
-		}
+	*open = *nodemask;
+	for_each_node_of_few(nid, private_nodes_mask) {
+		if (!private_node_open(nid, needs_permission))
+			node_clear(nid, *open);
 	}
 	return !nodes_empty(*open);
 }
@@ -294,7 +327,23 @@ static bool private_open_nodes(nodemask_t *open, gfp_t gfp,
 /* How often lists may have been rewritten under a request before it fails */
 #define PRIVATE_TRIES	8
 
-/* One walk of the list; @open is for the nodes that are open, may be @nodemask. */
+/*
+ * One walk of the list. Returns true if @page is the answer: a page, or NULL for
+ * nothing; otherwise it was another node's.
+ */
+static bool private_alloc_walk(gfp_t gfp, unsigned int order, int nid,
+			       nodemask_t *open, unsigned int alloc_flags,
+			       struct page **page)
+{
+	*page = __alloc_frozen_pages_noprof(gfp, order, nid, open,
+					    alloc_flags | ALLOC_CONFINED);
+	if (!*page || private_zone_allowed(page_zone(*page), gfp, open))
+		return true;
+	free_frozen_pages(*page, order);
+	return false;
+}
+
+/* As often as it takes; @open is for the nodes that are open, may be @nodemask. */
 static struct page *private_alloc_confined(gfp_t gfp, unsigned int order, int nid,
 					   const nodemask_t *nodemask,
 					   unsigned int alloc_flags,
@@ -304,11 +353,9 @@ static struct page *private_alloc_confined(gfp_t gfp, unsigned int order, int ni
 	struct page *page;
 
 	while (private_open_nodes(open, gfp, nodemask)) {
-		page = __alloc_frozen_pages_noprof(gfp, order, nid, open,
-						   alloc_flags | ALLOC_CONFINED);
-		if (!page || private_zone_allowed(page_zone(page), gfp, open))
+		if (private_alloc_walk(gfp, order, nid, open, alloc_flags,
+				       &page))
 			return page;
-		free_frozen_pages(page, order);
 		if (WARN_ON_ONCE(++tries == PRIVATE_TRIES))
 			break;
 	}
@@ -425,6 +472,56 @@ static struct page *private_alloc_ordinary(gfp_t gfp, unsigned int order, int ni
 	return page;
 }
 
+static bool private_may_collect(gfp_t gfp)
+{
+	return gfpflags_allow_blocking(gfp) &&
+	       !(current->flags & PF_MEMALLOC);
+}
+
+/*
+ * Not all nodes are open, or they have nothing on their free lists, which has
+ * been tried then. The masks stay out of the stack of who got a page.
+ */
+static noinline_for_stack struct page *
+private_alloc_rest(gfp_t gfp, unsigned int order, int nid,
+		   const nodemask_t *nodemask, unsigned int alloc_flags,
+		   bool tried)
+{
+	const bool may_collect = private_may_collect(gfp);
+	const bool may_reclaim = may_collect &&
+				 nodes_intersects(*nodemask, node_states[N_MEMORY]);
+	nodemask_t open, drained;
+	struct page *page;
+
+	if (!tried) {
+		/* Only the last try says that it failed. */
+		page = private_alloc_confined(may_collect ? gfp | __GFP_NOWARN : gfp,
+					      order, nid, nodemask, alloc_flags,
+					      &open);
+		if (page)
+			return page;
+	}
+	if (!may_collect)
+		return NULL;
+
+	nodes_andnot(open, *nodemask, node_states[N_MEMORY]);
+	private_drain_lists(&open, gfp, order, &drained);
+	page = private_alloc_confined(may_reclaim ? gfp | __GFP_NOWARN : gfp,
+				      order, nid, &open,
+				      alloc_flags | ALLOC_COLLECTED, &open);
+	if (order)
+		private_note_drained(&drained, !page);
+	if (page || !may_reclaim)
+		return page;
+
+	if (!private_open_nodes(&open, gfp, nodemask))
+		return NULL;
+	nodes_and(open, open, node_states[N_MEMORY]);
+	if (nodes_empty(open))
+		return NULL;
+	return private_alloc_ordinary(gfp, order, nid, &open, alloc_flags);
+}
+
 /**
  * private_alloc_frozen - allocate pages with __GFP_PRIVATE
  * @gfp: flags, with that
@@ -455,8 +552,7 @@ static struct page *private_alloc_ordinary(gfp_t gfp, unsigned int order, int ni
 struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 				  nodemask_t *nodemask, unsigned int alloc_flags)
 {
-	bool may_collect, may_reclaim;
-	nodemask_t open, drained;
+	bool tried = false;
 	struct page *page;
 
 	if (alloc_flags & ALLOC_NOLOCK)
@@ -467,31 +563,15 @@ struct page *private_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 		return __alloc_frozen_pages_noprof(gfp, order, nid, nodemask,
 						   alloc_flags);
 
-	may_collect = gfpflags_allow_blocking(gfp) &&
-		      !(current->flags & PF_MEMALLOC);
-	may_reclaim = may_collect &&
-		      nodes_intersects(*nodemask, node_states[N_MEMORY]);
+	if (private_all_open(gfp, nodemask)) {
+		const bool may_collect = private_may_collect(gfp);
 
-	/* Only the last try says that it failed. */
-	page = private_alloc_confined(may_collect ? gfp | __GFP_NOWARN : gfp,
-				      order, nid, nodemask, alloc_flags, &open);
-	if (page || !may_collect)
-		return page;
-
-	nodes_andnot(open, *nodemask, node_states[N_MEMORY]);
-	private_drain_lists(&open, gfp, order, &drained);
-	page = private_alloc_confined(may_reclaim ? gfp | __GFP_NOWARN : gfp,
-				      order, nid, &open,
-				      alloc_flags | ALLOC_COLLECTED, &open);
-	if (order)
-		private_note_drained(&drained, !page);
-	if (page || !may_reclaim)
-		return page;
-
-	if (!private_open_nodes(&open, gfp, nodemask))
-		return NULL;
-	nodes_and(open, open, node_states[N_MEMORY]);
-	if (nodes_empty(open))
-		return NULL;
-	return private_alloc_ordinary(gfp, order, nid, &open, alloc_flags);
+		/* Only the last try says that it failed. */
+		tried = private_alloc_walk(may_collect ? gfp | __GFP_NOWARN : gfp,
+					   order, nid, nodemask, alloc_flags,
+					   &page);
+		if (tried && (page || !may_collect))
+			return page;
+	}
+	return private_alloc_rest(gfp, order, nid, nodemask, alloc_flags, tried);
 }

@@ -123,12 +123,13 @@ class Inputs:
         self.files(*(paths.WORKBENCH / name for name in names))
 
     def guest(self, boot, table):
-        """A boot: its table, the image, root and archive that are booted, the jobs, the machine, and who judges it."""
+        """A boot: its table, the image, root and archive that are booted, modules, jobs, the machine, and who judges it."""
         self.add("table", table)
         self.file(boot.kernel)
         self.file(paths.BUILD / "rootfs" / f"root{boot.root and '-'}{boot.root}.cpio.zst")
         if boot.kselftests:
             self.file(paths.BUILD / "rootfs" / "kselftest.cpio")
+        self.files(*boot.binaries.values())
         seen = qemu.witnesses(boot)
         self.files(*(qemu.job_file(name) for name in qemu.all_jobs(boot)),
                    *(qemu.job_file(name, "witness") for name in sorted({line.split()[0] for line in seen})))

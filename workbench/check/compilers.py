@@ -27,15 +27,26 @@ ENTER = 'root=$1 top=$2 build=$3; shift 3; mount --rbind "$top" "$root$top" && m
         'mount --rbind /dev "$root/dev" && mount -t proc proc "$root/proc" && exec chroot "$root" "$@"'
 
 
+def why_not(compiler):
+    """Why a compiler cannot be had here; empty if it can."""
+    if shutil.which(compiler.name):
+        return ""
+    if not compiler.suite:
+        return f"there is no {compiler.name}: workbench/host/setup check-full installs it"
+    return f"{compiler.name} is in Debian {compiler.suite}: chroot and mount need root" if os.geteuid() else ""
+
+
 def way_to(compiler):
     """(what runs a command where the compiler is, why there is no way): one of both is empty."""
-    if shutil.which(compiler.name):
-        return [], ""
-    if not compiler.suite:
-        return [], f"there is no {compiler.name}: workbench/host/setup check-full installs it"
-    if os.geteuid():
-        return [], f"{compiler.name} is in Debian {compiler.suite}: chroot and mount need root"
-    return enter(debian(compiler)), ""
+    if why := why_not(compiler):
+        return [], why
+    return ([] if shutil.which(compiler.name) else enter(debian(compiler))), ""
+
+
+def version(compiler):
+    """What a compiler and the linker beside it say of their versions, or why there is none."""
+    way, why = way_to(compiler)
+    return why or "".join(process.out([*way, tool, "--version"]) for tool in (compiler.name, "ld"))
 
 
 def enter(root):

@@ -48,6 +48,7 @@ def inputs(entry, found):
     found.files(__file__, paths.WORKBENCH / "check" / "ktap.py")
     found.add("table", entry)
     found.source(".")
+    found.environment("ACCEL")
     found.compiler(*(word.partition("=")[2] for word in entry["args"] if word.startswith("--cross_compile=")))
     found.tools("python3", *(f"qemu-system-{name}" for name in ("i386", "riscv32", "x86_64")))
 

@@ -82,7 +82,7 @@ def host_checks():
         Suite("options", "series", builds.each_off, full=True, needs=("kernel",), builds=True, reads=reads.modules,
               promised=promised.options),
         Suite("compilers", "series", builds.other_compilers, full=True, needs=("kernel", "check-full"), builds=True,
-              reads=reads.modules),
+              reads=reads.compilers),
         Suite("arches", "series", host.other_architectures, full=True, needs=("kernel", "check-full"), builds=True,
               reads=reads.arches, promised=promised.arches),
     ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the result of each host check depends on: it is run again when, and only when, one of these has changed."""
 
+from check import compilers as others
 from lib import paths
 from series.patch import OURS
 
@@ -16,9 +17,10 @@ def builds(inputs, *cross):
 
 
 def tools(inputs):
-    """The unit tests: all of the workbench, and what its tests run."""
+    """The unit tests: all of the workbench, and what its tests run and read."""
     inputs.code(".")
-    inputs.files(paths.TOP / "Makefile")
+    inputs.files(*(paths.TOP / name for name in ("Makefile", "README.md", ".gitattributes", ".gitlab-ci.yml",
+                                                 ".github/workflows/ci.yml", ".ci/run")))
     inputs.file(paths.SOURCE / "tools" / "testing" / "kunit" / "kunit_parser.py")
     inputs.tools("python3", "git", "b4", "gpg", "make", "gcc")
 
@@ -28,7 +30,7 @@ def lint(inputs):
     inputs.repository()
     inputs.commits()
     inputs.source(".")
-    inputs.tools("python3", "git", "perl", "shellcheck")
+    inputs.tools("python3", "git", "perl", "shellcheck", "pyflakes3")
 
 
 def mbox(inputs):
@@ -58,6 +60,13 @@ def modules(inputs):
     """The default's kernel with other values of the series' options."""
     builds(inputs)
     inputs.code("check/builds.py", "check/compilers.py", "check/static.py")
+
+
+def compilers(inputs):
+    """The default's kernel by other compilers, wherever these are; one that cannot be had may be there for root."""
+    modules(inputs)
+    for compiler in others.KNOWN:
+        inputs.add(f"compiler {compiler.name}", others.version(compiler))
 
 
 def bench(inputs):

@@ -72,6 +72,7 @@ def inputs(entry, found):
     for name in ("root.cpio.zst", "kselftest.cpio"):
         found.file(paths.BUILD / "rootfs" / name)
     found.add("table", entry)
+    found.environment("ACCEL")
     found.tools("qemu-system-x86_64")
 
 

@@ -210,6 +210,19 @@ class Builds(Build):
         self.assertEqual(statuses(cases), {"clang-19 links": "failed", "gcc-14 links": "skipped", "gcc-15 links": "skipped"})
         self.assertTrue(all(case.detail for case in cases))
 
+    def test_the_version_of_a_compiler_is_asked_where_it_is(self):
+        gcc, asked = compilers.Compiler("gcc-14", "trixie"), []
+        self.patch(compilers.process, "out", lambda words: asked.append(words) or f"{words[-2]} 1\n")
+        self.patch(compilers, "debian", lambda _: "root")
+        self.patch(compilers, "enter", lambda root: ["enter", root])
+        for which, user, said, way in (("/usr/bin/gcc-14", 1, "gcc-14 1\nld 1\n", []), (None, 0, "gcc-14 1\nld 1\n", ["enter", "root"]),
+                                       (None, 1, "gcc-14 is in Debian trixie: chroot and mount need root", None)):
+            asked.clear()
+            with mock.patch.object(compilers.shutil, "which", return_value=which), \
+                    mock.patch.object(compilers.os, "geteuid", return_value=user):
+                self.assertEqual(compilers.version(gcc), said)
+            self.assertEqual(asked, [] if way is None else [[*way, tool, "--version"] for tool in ("gcc-14", "ld")])
+
 
 class Off(Build):
     def test_a_file_that_was_not_compiled_fails(self):

@@ -5,7 +5,7 @@ import os
 import unittest
 from unittest import mock
 
-from check import cache, reads
+from check import cache, compilers, kunit_py, reads, same
 from guest import qemu
 from kernel import source
 from lib import paths
@@ -151,6 +151,13 @@ class Booted(State):
             keys.add(self.boot_key())
         self.assertEqual(len(keys), 10)
 
+    def test_a_module_that_a_boot_loads_counts(self):
+        """It is no part of the image: a change of it leaves that as it was."""
+        keys = set()
+        for text in ("one", "two"):
+            keys.add(self.boot_key(binaries={"a.ko": self.write("build/kernel/default/a.ko", text)}))
+        self.assertEqual(len(keys), 2)
+
     def test_what_is_not_booted_does_not(self):
         first = self.boot_key()
         for name in ("workbench/jobs/other", "workbench/topics/a/suites.toml", "COPYING"):
@@ -211,7 +218,10 @@ class Reads(State):
 
     def test_a_line_in_copying_costs_lint_alone(self):
         self.assertEqual(self.costs("COPYING"), {"lint"})
-        self.assertEqual(self.costs("README.md"), {"lint"})
+
+    def test_what_the_tools_tests_read_costs_them_as_well(self):
+        for name in ("README.md", "Makefile", ".gitattributes", ".gitlab-ci.yml", ".github/workflows/ci.yml", ".ci/run"):
+            self.assertEqual(self.costs(name), {"lint", "tools"}, name)
 
     def test_a_word_in_a_cover_costs_what_reads_covers(self):
         self.assertEqual(self.costs("patches/a/cover.txt"), {"lint", "mbox"})
@@ -229,6 +239,30 @@ class Reads(State):
         before = {check: self.key(getattr(reads, check)) for check in ("tools", "lint", "static", "off", "bench")}
         source.git.return_value.run.return_value.stdout = b"other"
         self.assertEqual({check for check, key in before.items() if self.key(getattr(reads, check)) == key}, {"tools"})
+
+    def test_another_version_of_a_tool_that_is_used_counts(self):
+        for check, tool in ((reads.lint, "pyflakes3"), (reads.lint, "shellcheck"), (reads.static, "sparse")):
+            before = self.key(check)
+            with mock.patch.object(cache, "version", lambda name, tool=tool: "2" if name == tool else "1"):
+                first = self.key(check)
+            with mock.patch.object(cache, "version", lambda name: "1"):
+                self.assertNotEqual(self.key(check), first, tool)
+            self.assertEqual(self.key(check), before)
+
+    def test_another_version_of_any_compiler_counts_and_so_does_that_it_can_be_had(self):
+        keys = set()
+        for said in ("gcc 14.1", "gcc 14.2", "needs root"):
+            with mock.patch.object(compilers, "version", lambda compiler, said=said: said if compiler.name == "gcc-14" else "1"):
+                keys.add(self.key(reads.compilers))
+        self.assertEqual(len(keys), 3)
+
+    def test_the_accelerator_counts_where_something_is_booted(self):
+        for check in (reads.mutants, lambda found: same.inputs({}, found), lambda found: kunit_py.inputs({"args": []}, found)):
+            keys = set()
+            for wanted in ("", "kvm"):
+                with mock.patch.dict(os.environ, {"ACCEL": wanted}):
+                    keys.add(self.key(check))
+            self.assertEqual(len(keys), 2)
 
     def test_a_change_that_is_not_committed_costs_as_well(self):
         before = self.key(reads.static)

@@ -76,13 +76,13 @@ def host_checks():
               promised=promised.modules),
         # In check-full until the base's figures are recorded for this kernel (wb bench --record): without, it builds the base.
         Suite("bench", "workbench", bench.short_cases, full=True, needs=("kernel", "guest"), builds=True,
-              reads=reads.bench),
+              reads=reads.bench, promised=promised.bench),
         Suite("bisect", "series", prefixes.every_prefix, full=True, needs=("kernel",), builds=True, reads=reads.bisect,
               promised=promised.bisect),
         Suite("options", "series", builds.each_off, full=True, needs=("kernel",), builds=True, reads=reads.modules,
               promised=promised.options),
         Suite("compilers", "series", builds.other_compilers, full=True, needs=("kernel", "check-full"), builds=True,
-              reads=reads.compilers),
+              reads=reads.compilers, promised=promised.other_compilers),
         Suite("arches", "series", host.other_architectures, full=True, needs=("kernel", "check-full"), builds=True,
               reads=reads.arches, promised=promised.arches),
     ]

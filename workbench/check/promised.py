@@ -8,6 +8,8 @@ may not skip unless it says why.
 
 import re
 
+from bench import run
+from check import compilers
 from kernel import prefixes, source
 from kernel.build import requested, switches
 
@@ -49,6 +51,18 @@ def options():
     """Each option of the series that the default asks for."""
     asked = requested("default")
     return [f"links without {option}" for option in switches() if asked.get(option, "n") != "n"]
+
+
+def bench():
+    """The boots, and each short row and static figure that has a bound."""
+    table, rows, bounds = run.plan((), True)
+    return ["boots", *(name for name in bounds if name in {row["id"] for row in rows} | run.static_names(table))]
+
+
+def other_compilers():
+    """Each compiler's link, and what it says of the touched files where it can be had."""
+    return [f"{compiler.name} {what}" for compiler in compilers.KNOWN
+            for what in ("links", *(() if compilers.why_not(compiler) else ("W=1",)))]
 
 
 def bisect():

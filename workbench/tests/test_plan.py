@@ -7,7 +7,7 @@ import tempfile
 import unittest
 from unittest import mock
 
-from check import expected, plan, run
+from check import expected, plan, promised, run
 from check.suite import Suite
 from guest import qemu
 from kernel import source
@@ -39,6 +39,28 @@ class Plan(unittest.TestCase):
             with mock.patch.object(plan, "files", return_value=[("t", mock.Mock(read_text=lambda text=text: text))]), \
                     self.assertRaisesRegex(CommandError, "unknown key (kunits|jobs-debug|file)"):
                 plan.tables(kind)
+
+
+class Promised(unittest.TestCase):
+    """Cases that follow from rows and files."""
+
+    def test_the_bench_has_each_row_and_figure_with_a_bound(self):
+        rows = [{"id": "pair", "short": True}, {"id": "plain", "short": True}]
+        bounds = {"pair": {"max": 1}, "long": {"max": 1}, "insn free": {"max": 1}, "size struct page": {"max": 1}}
+        with mock.patch.object(promised.run, "plan", lambda *_: ({"function": [{"names": ["free"]}]}, rows, bounds)), \
+                mock.patch.object(promised.run, "static_names", lambda _: {"insn free", "insn alloc", "size struct page"}):
+            self.assertEqual(promised.bench(), ["boots", "pair", "insn free", "size struct page"])
+            self.assertEqual(promised.missing(promised.bench(), ["boots", "pair", "size struct page"]), ["insn free"])
+
+    def test_the_bench_s_own_files(self):
+        with mock.patch.object(promised.run.figures, "compiler_name", lambda: "gcc 12"):
+            self.assertGreater(len(promised.bench()), 10)
+
+    def test_a_compiler_that_can_be_had_links_and_says_what_is_new(self):
+        with mock.patch.object(promised.compilers, "why_not", lambda compiler: "needs root" if compiler.name == "gcc-15" else ""):
+            self.assertEqual(promised.other_compilers(), ["clang-19 links", "clang-19 W=1", "gcc-14 links", "gcc-14 W=1", "gcc-15 links"])
+            self.assertEqual(promised.missing(promised.other_compilers(), [
+                "clang-19 links", "clang-19 W=1 mm/a.c", "gcc-14 links", "gcc-15 links"]), ["gcc-14 W=1"])
 
 
 class Names(unittest.TestCase):
@@ -109,6 +131,11 @@ class Prepared(unittest.TestCase):
 
 class Listed(unittest.TestCase):
     """The files that are there."""
+
+    def test_each_check_of_no_topic_has_cases_that_are_listed_or_promised(self):
+        suites = plan.host_checks()
+        hopes = expected.Expected({suite.topic for suite in suites})
+        self.assertEqual([suite.label for suite in suites if not suite.promised and not hopes.lines(suite)], [])
 
     def test_they_can_be_read_and_name_suites_that_are_there(self):
         suites = plan.everything()

@@ -4,11 +4,15 @@
 import importlib
 import io
 import json
+import os
 import signal
 import sys
 import time
 import unittest
 from pathlib import Path
+
+# What a command is told through the environment is not meant for the toys of its tests.
+SETTINGS = ("KERNEL", "ACCEL", "GUESTS", "DEBIAN_MIRROR", "FORCE", "SETUP")
 
 
 class Collected(unittest.TextTestResult):
@@ -36,6 +40,8 @@ def main():
     folder = Path(__file__).resolve().parent
     sys.path[:0] = [str(folder.parent), str(folder)]
     importlib.import_module("lib.git").forget_elsewhere()
+    for name in SETTINGS:
+        os.environ.pop(name, None)
     # In the background of a script ^C is ignored, and by all that is started from there. The tests interrupt commands.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     suite = unittest.defaultTestLoader.loadTestsFromName(sys.argv[1])

@@ -2,6 +2,7 @@
 """One suite from its key to its result, boots, and a whole check that is interrupted. Kernels and guests are stubs here."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -222,6 +223,15 @@ class Tools(Folder):
             self.write(f"tests/{name}.py", text)
         self.assertEqual([(case.name, case.status, case.detail) for case in host.tool_tests()],
                          [("test_a", "passed", "2"), ("test_b", "failed", "no such module")])
+
+    def test_they_do_not_get_what_the_command_was_told(self):
+        self.write("test_told.py", "import os, unittest\nclass T(unittest.TestCase):\n    def test(self):\n"
+                   "        self.assertEqual({'poison'} & set(os.environ.values()), set())\n")
+        told = re.search(r"(?m)^SETTINGS := (.*)$", (paths.TOP / "Makefile").read_text())[1].split()
+        env = {**os.environ, **{name: "poison" for name in told if name != "WB_BUILD"}, "PYTHONPATH": str(self.folder)}
+        done = subprocess.run([sys.executable, paths.WORKBENCH / "tests" / "run.py", "test_told"], env=env, text=True, check=True,
+                              capture_output=True)
+        self.assertIn('"passed"', done.stdout)
 
 
 class Interrupted(Folder):

@@ -63,7 +63,8 @@ help:
 	$(patsubst %,'                                           %',$(wordlist 2,99,$(CONFIGS))) \
 	'  make mbox            build/mbox/*.mbx, one per part, proven with b4; whom it goes to: *.to' \
 	'                       [TOPIC=topic or topic/part] [SIGNOFF="Name <mail>"]' \
-	'  make bisect          build every commit of the series, with its options on and off (hours)' \
+	'  make bisect          build every commit of the series, with its options on and off (hours);' \
+	'                       AGAIN=1: also those that are known to build' \
 	'  make clean           remove build/ but for downloads, ccache and the tree; ALL=1 removes all' \
 	'' \
 	'  KERNEL=<git tree[@revision] | directory | tarball>  use this Linux 7.3 from now on;' \
@@ -129,7 +130,7 @@ lint: base-tree
 	@workbench/wb lint
 
 bisect: base-tree
-	@workbench/wb prefixes
+	@workbench/wb prefixes $(if $(WB_AGAIN),--again)
 
 mbox: tree
 	@exec workbench/wb series export $(if $(WB_TOPIC),--topic "$$WB_TOPIC") $(if $(WB_SIGNOFF),--signoff "$$WB_SIGNOFF")

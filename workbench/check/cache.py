@@ -14,18 +14,12 @@ import subprocess
 from pathlib import Path
 
 from guest import machines, qemu
-from kernel import source
+from kernel import build, source
 from lib import files, paths, process
 from lib.cases import Case
 from lib.git import UNTRACKED, listed
 
 STATES = 50         # of each suite that are kept
-
-# What of the environment reaches the kernel's make, besides make's own words.
-REACHES_MAKE = {"ARCH", "AS", "CC", "CF", "CFLAGS", "CHECK", "CPP", "CROSS_COMPILE", "HOSTCC", "HOSTCFLAGS", "HOSTLD",
-                "HOSTLDFLAGS", "HOSTLDLIBS", "HOSTCXX", "LD", "LDFLAGS", "LLVM", "LLVM_IAS", "LOCALVERSION",
-                "MAKEFLAGS", "NM", "OBJCOPY", "OBJDUMP", "SUBARCH", "V", "W"}
-REACHES_MAKE_BY_PREFIX = ("KBUILD_", "KCONFIG_", "KCFLAGS", "KCPPFLAGS", "KAFLAGS", "KRUSTFLAGS", "LDFLAGS_", "CFLAGS_")
 
 
 @functools.lru_cache(maxsize=None)
@@ -110,8 +104,7 @@ class Inputs:
     def compiler(self, *prefixes):
         """What compiles, with the prefixes of cross compilers; and what of the environment reaches it."""
         self.tools("make", *(f"{prefix}{tool}" for prefix in ("", *prefixes) for tool in ("gcc", "ld")))
-        self.environment(*(name for name in sorted(os.environ)
-                           if name in REACHES_MAKE or name.startswith(REACHES_MAKE_BY_PREFIX)))
+        self.environment(*build.reaches_make())
 
     def environment(self, *names):
         """Variables of the environment."""

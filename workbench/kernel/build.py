@@ -30,6 +30,12 @@ CONFIGS = paths.WORKBENCH / "kernel" / "configs"
 FRAGMENTS = paths.WORKBENCH / "kernel" / "fragments"
 SEED = ".workbench-made-of"
 
+# What of the environment reaches the kernel's make, besides make's own words.
+REACHES_MAKE = {"ARCH", "AS", "CC", "CF", "CFLAGS", "CHECK", "CPP", "CROSS_COMPILE", "HOSTCC", "HOSTCFLAGS", "HOSTLD",
+                "HOSTLDFLAGS", "HOSTLDLIBS", "HOSTCXX", "LD", "LDFLAGS", "LLVM", "LLVM_IAS", "LOCALVERSION",
+                "MAKEFLAGS", "NM", "OBJCOPY", "OBJDUMP", "SUBARCH", "V", "W"}
+REACHES_MAKE_BY_PREFIX = ("KBUILD_", "KCONFIG_", "KCFLAGS", "KCPPFLAGS", "KAFLAGS", "KRUSTFLAGS", "LDFLAGS_", "CFLAGS_")
+
 
 def fragments(name):
     """The files of a configuration, in the order in which they apply: what it stands on, then its own."""
@@ -264,6 +270,12 @@ class Kernel:
         """The image that QEMU boots."""
         return self.objects / {"x86_64": "arch/x86/boot/bzImage", "i386": "arch/x86/boot/bzImage"}.get(
             self.arch, f"arch/{self.arch}/boot/Image")
+
+
+def reaches_make():
+    """The variables of the environment that change what is built."""
+    return {name: value for name, value in sorted(os.environ.items())
+            if name in REACHES_MAKE or name.startswith(REACHES_MAKE_BY_PREFIX)}
 
 
 def copy_objects(other, target):

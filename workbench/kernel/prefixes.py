@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """Build every prefix of the series: the touched directories at each commit with the options on and off, the whole
-kernel at the end of each part. Results are kept by tree, options, compiler and goals, so that a commit that did not change
-is not built again: wb prefixes [--again], which forgets them."""
+kernel at the end of each part. Results are kept by tree, options, tools, environment and goals, so that a commit that
+did not change is not built again: wb prefixes [--again], which forgets them."""
 
 import argparse
 import hashlib
 import json
 
 from kernel import source
-from kernel.build import Kernel, requested
+from kernel.build import Kernel, reaches_make, requested
 from lib import console, files, lock, paths, process
 from lib.cases import Case
 from lib.errors import CommandError
@@ -36,9 +36,11 @@ def directories():
 
 
 def made_with(config, goals):
-    """What a result depends on beside the tree: all options that are asked for, the compiler and what is built."""
-    compiler = process.out([Kernel(config).compiler, "--version"]).splitlines()[0]
-    asked = json.dumps([sorted(requested(config).items()), compiler, goals])
+    """What a result depends on beside the tree: all options that are asked for, the compiler, the linker, what of the
+    environment reaches them, and what is built."""
+    kernel = Kernel(config)
+    tools = [process.out([tool, "--version"]).splitlines()[0] for tool in (kernel.compiler, f"{kernel.cross}ld")]
+    asked = json.dumps([sorted(requested(config).items()), tools, reaches_make(), goals])
     return f"{config} {hashlib.sha256(asked.encode()).hexdigest()[:24]}"
 
 

@@ -302,13 +302,13 @@ class Prefixes(Build):
 
     def setUp(self):
         super().setUp()
-        self.options, self.compiler = {"CONFIG_A": "y"}, "gcc 12"
+        self.options, self.versions = {"CONFIG_A": "y"}, {"gcc": "gcc 12", "ld": "ld 2.40"}
         self.patch(prefixes, "TREE", self.folder / "tree")
         self.patch(prefixes, "KNOWN", self.folder / "bisect.json")
         self.patch(prefixes, "prefixes", lambda: [("c1", "topic", "one")])
         self.patch(prefixes, "directories", lambda: ["mm/"])
         self.patch(prefixes, "requested", lambda _: self.options)
-        self.patch(prefixes.process, "out", lambda _: f"{self.compiler}\n")
+        self.patch(prefixes.process, "out", lambda words: f"{self.versions[words[0]]}\n")
         self.patch(prefixes.source, "git").return_value.tree.return_value = "t1"
         self.patch(prefixes.source, "bring")
         self.patch(prefixes.console, "say")
@@ -324,8 +324,11 @@ class Prefixes(Build):
         self.assertEqual(self.built(), 0)
         self.options = {"CONFIG_A": "y", "CONFIG_DOES_NOT_EXIST": "y"}
         self.assertEqual(self.built(), 2)
-        self.compiler = "gcc 14"
-        self.assertEqual(self.built(), 2)
+        for tool, version in (("gcc", "gcc 14"), ("ld", "ld 2.44")):
+            self.versions[tool] = version
+            self.assertEqual(self.built(), 2, tool)
+        with mock.patch.dict(build.os.environ, {"KCFLAGS": "-O3"}):
+            self.assertEqual(self.built(), 2)
         self.assertEqual(self.built(), 0)
         prefixes.forget()
         self.assertEqual(self.built(), 2)

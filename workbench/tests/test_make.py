@@ -130,6 +130,8 @@ class Make(Copied):
     def test_command_line_counts(self):
         """The same names, typed."""
         self.assertEqual(self.last("check", "T=known", "BASE=1", "AGAIN=1")[0], ["check", "--base", "--again", "known"])
+        self.assertEqual(self.last("bisect", "AGAIN=1")[0], ["prefixes", "--again"])
+        self.assertEqual(self.last("bisect")[0], ["prefixes"])
         self.assertEqual(self.last("check-full")[0], ["check", "--full"])
         self.assertEqual(self.last("bench", "R=a b")[0], ["bench", "a", "b"])
         self.assertEqual(self.last("kernel", "CONFIG=off")[0], ["kernel", "off"])

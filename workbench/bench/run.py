@@ -19,6 +19,7 @@ import sys
 
 from bench import figures, objects, plot, record
 from bench.figures import Row
+from check.boots import guests_at_once, room
 from guest import qemu
 from kernel import source
 from kernel.build import Kernel, base_tree
@@ -76,10 +77,11 @@ def boot_of(name, spec, image, commands, symbols, binaries=None):
 
 
 def boot_once(name, spec, side, image, run, commands, symbols):
-    """One boot of one kernel: {command: its output} and what went wrong. Runs in a process of its own."""
+    """One boot of one kernel, when there is room for it: {command: its output} and what went wrong."""
     modules = {path.name: path for path in sorted((OUT / side).glob("bench_*.ko"))}
     boot = boot_of(f"bench-{name}-{side}-{run}", spec, image, commands, symbols, {**modules, "bench-user": OUT / "bench-user"})
-    outcome = qemu.run(boot)
+    with room():
+        outcome = qemu.run(boot)
     outputs = {command: outcome.text(f"bench/{number}") for number, command in enumerate(commands, 1)}
     return outputs, [f"{boot.name}: {problem} (log {outcome.console})" for problem in outcome.problems]
 
@@ -101,9 +103,9 @@ def boot_all(table, rows, images, once):
         jobs = [(side, run) for run in range(runs) for side in images if commands_for(rows, name, side)]
         if not jobs:
             continue
-        at_once = os.cpu_count() if spec.get("icount") else 1
+        at_once = guests_at_once() if spec.get("icount") else 1
         console.say(f"booting {name} ({len(jobs)} times, {at_once if at_once < len(jobs) else len(jobs)} at once)")
-        with concurrent.futures.ProcessPoolExecutor(at_once) as pool:
+        with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
             futures = {(side, run): pool.submit(boot_once, name, spec, side, images[side], run,
                                                 commands_for(rows, name, side), table["symbols"]) for side, run in jobs}
             for (side, run), future in futures.items():

@@ -53,9 +53,16 @@ def compared(test, outcomes):
     return Case(test, "failed" if wrong else "passed", "; ".join(wrong)[:1000])
 
 
+def booted(suite, side):
+    """What a side's boot left."""
+    boot = boot_of(suite, side, kernel_of(suite.config, side))
+    with boots.room():
+        return qemu.run(boot)
+
+
 def cases(suite):
     """Build, boot thrice, compare."""
-    outcomes = {side: qemu.run(boot_of(suite, side, kernel_of(suite.config, side))) for side in SIDES}
+    outcomes = {side: booted(suite, side) for side in SIDES}
     found = [Case(f"boot of {side}", "failed" if outcome.problems else "passed", "; ".join(outcome.problems))
              for side, outcome in outcomes.items()]
     tests = [compared(test, outcomes) for test in suite.table["kselftest"]]

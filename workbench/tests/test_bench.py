@@ -4,6 +4,8 @@
 import contextlib
 import io
 import tempfile
+import threading
+import time
 import tomllib
 import unittest
 from pathlib import Path
@@ -209,6 +211,34 @@ class Choice(unittest.TestCase):
             with self.assertRaises(SystemExit), contextlib.redirect_stderr(io.StringIO()):
                 run.proven(calibration)
         run.proven(row([2.0], [2.00002]))
+
+
+class Boots(unittest.TestCase):
+    """Guests that count instructions run side by side, as many as there is room for; those that take time run alone."""
+
+    def most_at_once(self, icount):
+        lock, going, most, room = threading.Lock(), [], [], threading.BoundedSemaphore(2)
+
+        def guest(boot):
+            with lock:
+                going.append(boot.name)
+                most.append(len(going) + 10 * room._value)
+            time.sleep(0.05)
+            with lock:
+                going.remove(boot.name)
+            return mock.Mock(text=lambda name: f"S pair 1 {len(boot.name)}\n", problems=[])
+
+        table = {"boot": {"plain": {"machine": "bench", "icount": icount}}, "symbols": []}
+        rows = [{"id": "pair", "boot": "plain", "run": "loop pair"}]
+        with mock.patch.multiple(run, guests_at_once=lambda: 4, room=lambda: room), mock.patch.object(run.qemu, "run", guest), \
+                mock.patch.object(run.console, "say"):
+            results, problems = run.boot_all(table, rows, {"base": "b", "ours": "o"}, False)
+        self.assertEqual((len(results), problems), (4 if icount else 6, []))
+        return max(count % 10 for count in most), min(count // 10 for count in most)
+
+    def test_so_many_at_once(self):
+        self.assertEqual(self.most_at_once(True), (2, 0))
+        self.assertEqual(self.most_at_once(False), (1, 1))
 
 
 class Table(unittest.TestCase):

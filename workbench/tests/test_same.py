@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """Tests that have to end alike on the base, on the series and with private memory."""
 
+import threading
 import unittest
 from unittest import mock
 
@@ -50,3 +51,12 @@ class Compared(unittest.TestCase):
         self.assertEqual(jobs["ours"], jobs["base"])
         self.assertEqual(jobs["private"], ("first", "more", "kselftest"))
         self.assertEqual(same.boot_of(suite, "private", kernel).name, "s-private")
+
+    def test_each_boot_has_its_room_and_a_build_takes_none(self):
+        room, seen = threading.BoundedSemaphore(1), []
+        suite = Suite("s", "t", config="default", table={"kselftest": []})
+        with mock.patch.multiple(same, kernel_of=lambda *_: seen.append(room._value), boot_of=mock.Mock()), \
+                mock.patch.object(same.boots, "room", lambda: room), \
+                mock.patch.object(same.qemu, "run", lambda _: seen.append(room._value) or mock.Mock(problems=[])):
+            same.cases(suite)
+        self.assertEqual(seen, [1, 0] * len(same.SIDES))

@@ -10,7 +10,6 @@ wb bench --diff FUNCTION        a function's disassembly in both kernels; rows.t
 
 import argparse
 import concurrent.futures
-import json
 import os
 import re
 import shlex
@@ -23,7 +22,7 @@ from check.boots import guests_at_once, room
 from guest import qemu
 from kernel import source
 from kernel.build import Kernel, base_tree
-from lib import console, lock, paths, process
+from lib import console, files, lock, paths, process
 from lib.cases import Case
 
 OUT = paths.BUILD / "bench"
@@ -249,10 +248,10 @@ def keep(rows, results, lines):
         for command, text in outputs.items():
             (folder / command.replace(" ", "_")).write_text(text)
         commands.append((paths.BUILD / "run" / f"bench-{folder.name}" / "command").read_text())
-    (OUT / "commands.txt").write_text(f"# Files below {raw} are named after the boot and the guest's command.\n"
-                                      + "".join(commands))
-    (OUT / "rows.json").write_text(json.dumps([vars(row) for row in rows], indent=1))
-    (OUT / "table.txt").write_text("\n".join(lines) + "\n")
+    files.write(OUT / "commands.txt", f"# Files below {raw} are named after the boot and the guest's command.\n"
+                + "".join(commands))
+    files.write_json(OUT / "rows.json", [vars(row) for row in rows])
+    files.write(OUT / "table.txt", "\n".join(lines) + "\n")
 
 
 def heading():

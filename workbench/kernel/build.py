@@ -23,7 +23,7 @@ import subprocess
 
 from kernel import debian, progress, source
 from kernel.source import base_tree    # for those who build the base as well
-from lib import console, paths, process
+from lib import console, files, paths, process
 from lib.git import Git
 
 CONFIGS = paths.WORKBENCH / "kernel" / "configs"
@@ -155,7 +155,7 @@ class Kernel:
             self.objects.mkdir(parents=True, exist_ok=True)
             if not dot_config.exists() and not start:
                 self.seed()
-            (self.objects / "requested.config").write_text(start + text)
+            files.write(self.objects / "requested.config", start + text)
             before = dot_config.read_bytes() if dot_config.exists() else None
             stat = dot_config.stat() if before is not None else None
             how = "alldefconfig" if start else "allnoconfig"
@@ -163,8 +163,8 @@ class Kernel:
                    f"kernel-{self.label}-config.log", f"configuring {self.label}", env=self.environment())
             if before == dot_config.read_bytes():
                 os.utime(dot_config, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-            stamp.write_text(key)
-            (self.objects / SEED).write_text(self.made_of())
+            files.write(stamp, key)
+            files.write(self.objects / SEED, self.made_of())
         lost = self.lost(wanted, present(dot_config))
         if lost:
             stamp.unlink()

@@ -3,6 +3,7 @@
 
 import contextlib
 import io
+import json
 import tempfile
 import threading
 import time
@@ -250,6 +251,28 @@ class Table(unittest.TestCase):
 
     def test_without_a_base_there_is_no_ratio(self):
         self.assertRegex(figures.table([row([], [251])])[1], r" - +251 insn +-$")
+
+
+class Kept(Folder):
+    def test_an_interrupt_leaves_what_was_there(self):
+        self.patch(run, "OUT", self.folder)
+        self.patch(run, "Kernel")
+        made, old = [], self.folder / "rows.json"
+        self.patch(run.shlex, "join", lambda _: "make")
+        run.keep([row([1], [2])], {}, ["table"])
+        self.assertEqual([each["id"] for each in json.loads(old.read_text())], ["pair"])
+        text = old.read_text()
+
+        def stop(beside, path):
+            made.append(Path(path).name)
+            if path == old:
+                raise KeyboardInterrupt
+            Path(beside).rename(path)
+
+        self.patch(run.files.os, "replace", stop)
+        with self.assertRaises(KeyboardInterrupt):
+            run.keep([row([3], [4])], {}, ["table"])
+        self.assertEqual((old.read_text(), made), (text, ["commands.txt", "rows.json"]))
 
 
 class Code(unittest.TestCase):

@@ -92,6 +92,27 @@ class Seed(Build):
         self.assertEqual((new / "vmlinux").read_text(), "default")
 
 
+class Configured(Build):
+    def test_what_is_kept_beside_the_configuration_is_whole_or_not_there(self):
+        kernel, written = build.Kernel("default"), []
+        self.patch(kernel, "options", lambda: {"CONFIG_A": "y"})
+        self.patch(build, "Git")
+        self.patch(build, "series_options", set)
+        self.patch(build.Git.return_value, "text", lambda *_: "")
+
+        def make(*_, **__):
+            (kernel.objects / ".config").write_text("CONFIG_A=y\n")
+
+        self.patch(build.process, "run", make)
+        replace = build.os.replace
+        self.patch(build.os, "replace", lambda beside, path: (written.append(path.name), replace(beside, path)))
+        kernel.configure()
+        self.assertEqual(written, ["requested.config", ".workbench-config", build.SEED])
+        kernel.configure()
+        self.assertEqual(len(written), 3)
+        self.assertEqual((kernel.objects / "requested.config").read_text(), "CONFIG_A=y\n")
+
+
 class Attempt(Build):
     """What kept a build from its end."""
 

@@ -9,6 +9,7 @@ import threading
 from check import ktap
 from guest import qemu
 from kernel.build import Kernel, base_tree
+from lib import console
 from lib.cases import Case
 from lib.errors import CommandError
 
@@ -50,6 +51,8 @@ class Kernels:
             if self.base:
                 base_tree()
             kernel.build()
+            if not self.built:
+                console.say(f"kernel {config} is ready, the first one: its guests can start")
             self.built[config] = kernel
         except (SystemExit, Exception) as error:    # pylint: disable=broad-exception-caught
             self.problems[config] = reason(error)
@@ -67,13 +70,13 @@ def installed(table):
 
 
 def boot_of(suite, kernel):
-    """What is booted for a suite. Its time is for an idle machine; here other guests and a build may run as well."""
+    """What is booted for a suite. Its time is for an idle machine; here other guests, a build and a check may run, too."""
     table = suite.table
     lists = {"suites": table.get("kunit"), "selftests": table.get("kselftest")}
     modules = [kernel.driver_again(*entry.split()) for entry in table.get("driver-again", [])]
     loaded = kernel.modules(table["modules"]) if "modules" in table else []
     lists["load"] = [path.name for path in loaded]
-    slower = (DEBUG_SLOWER if suite.config == "debug" else 1) * (guests_at_once() + 1)
+    slower = (DEBUG_SLOWER if suite.config == "debug" else 1) * (guests_at_once() + 2)
     return qemu.Boot(kernel=kernel.image(), name=f"{suite.name}-{kernel.label}", machine=table["machine"],
                      append=table.get("append", ""), jobs=jobs_of(table), config=suite.config,
                      witness=tuple(table.get("witness", [])), timeout=table.get("timeout", 120) * slower,

@@ -4,10 +4,11 @@
   builds   one after the other, each with all CPUs: first the kernels that are booted, in the order of the suites, then
            the checks that build kernels of their own
   work     boots, as soon as their kernel is there, and checks that build nothing where no boot can start: as many side by
-           side as there are slots, one less while something is built
+           side as there are slots, one less while something is built. A boot waits for other boots alone: a check that began
+           before its kernel was there goes on beside it, and may take many minutes
 
 So the first kernel's guests run while the second kernel is built, no CPU waits for a check that uses only one, and no guest
-waits for a check that could have run beside the first kernel's build.
+waits for a check.
 """
 
 import concurrent.futures
@@ -32,9 +33,13 @@ class Schedule:
             call = self.kernels.build if isinstance(task, str) else self.run
             self.building[pool.submit(call, task)] = task
         limit = max(1, self.slots - 1) if self.building else self.slots
-        while self.work and len(self.working) < limit:
+        while self.work and self.beside(self.work[0]) < limit:
             suite = self.work.pop(0)
             self.working[pool.submit(self.run, suite)] = suite
+
+    def beside(self, suite):
+        """How much that runs counts for who is to start: boots for a boot, all for a check."""
+        return sum(bool(other.config) or not suite.config for other in self.working.values())
 
     def ended(self, future):
         """What an end leads to: the result of a suite, or boots that can start."""
@@ -51,7 +56,7 @@ class Schedule:
     def results(self):
         """The result of each suite, as they come in. Who stops listening stops what has not begun."""
         with contextlib.ExitStack() as stack:
-            pool = concurrent.futures.ThreadPoolExecutor(self.slots + 1)
+            pool = concurrent.futures.ThreadPoolExecutor(2 * self.slots + 1)
             stack.callback(pool.shutdown, wait=False, cancel_futures=True)
             self.start(pool)
             while self.building or self.working:

@@ -141,6 +141,15 @@ class Kernels(unittest.TestCase):
             self.assertEqual([case.detail for case in result.cases], ["kernel default: building default: mm/x.c:1:1: error: no (log kernel.log)"])
 
 
+    def test_it_is_said_when_guests_can_start(self):
+        with mock.patch.object(boots, "Kernel") as kernel, mock.patch.object(console, "say") as say:
+            kernels = boots.Kernels()
+            kernel.return_value.build.side_effect = [console.Died("broken"), None, None]
+            for config in ("a", "b", "c"):
+                kernels.build(config)
+        say.assert_called_once_with("kernel b is ready, the first one: its guests can start")
+
+
 class Boots(unittest.TestCase):
     TABLE = {"machine": "cxl", "prepare": ["p"], "jobs": ["j"], "kunit": ["u"], "kselftest": ["mm:k"], "timeout": 10}
 
@@ -153,7 +162,7 @@ class Boots(unittest.TestCase):
         for config in ("default", "debug"):
             with mock.patch.object(boots, "guests_at_once", lambda: 2):
                 times.append(boots.boot_of(Suite("x", "t", config=config, table=self.TABLE), kernel).timeout)
-        self.assertEqual(times, [30, 120])
+        self.assertEqual(times, [40, 160])
 
     def test_modules_are_built_and_named_in_the_order_in_which_they_are_loaded(self):
         kernel = mock.Mock(label="default")

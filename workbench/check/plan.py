@@ -40,7 +40,8 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   tree          the name of its object tree, if two share one
   needs, full
 
-Everything else in these files belongs to others (`demo` to guest/demo.py, `tools` to guest/tools.py).
+Everything else in these files belongs to others (`demo` to guest/demo.py, `tools` to guest/tools.py,
+`collections` of kselftests that are in the guest for jobs, beside those that a suite names, to guest/root.py).
 """
 
 import difflib

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import tomllib
 from pathlib import Path
 
 from guest import cpio
@@ -46,8 +47,8 @@ FOLDERS = ("job", "proc", "sys", "dev")
 
 SOURCES = ("tools/testing/selftests", "include/uapi", "tools/include")
 # Of the x86 collection one test is wanted, for 64 bits; that one is usually built for both only.
-TARGETS = ("TARGETS=mm private_node private_policy private_tier cgroup x86", "FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=",
-           "TARGETS_C_64BIT_ONLY=ldt_gdt", "TARGETS_C_32BIT_NEEDED=")
+TARGETS = ("FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=", "TARGETS_C_64BIT_ONLY=ldt_gdt",
+           "TARGETS_C_32BIT_NEEDED=")
 
 # Tests that the kernel's own Makefile does not install.
 FORGOTTEN = ("cgroup:test_cpuset_v1_base.sh",)
@@ -88,10 +89,22 @@ def root_key(more=""):
     return digest(SUITE, packages_of(more), UNWANTED.pattern, sorted(LINKS.items()), FOLDERS, recipe(fetch, make_root, pack_tar))
 
 
+def collections():
+    """The collections of kselftests that are installed: those of the tests that a suites.toml names, COLLECTION:TEST, and
+    those in its `collections`, which jobs use."""
+    found = set()
+    for path in (paths.WORKBENCH / "guest" / "suites.toml", *paths.TOPICS.glob("*/suites.toml")):
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        found |= set(table.get("collections", []))
+        found |= {test.partition(":")[0] for entry in (*table.get("suite", []), *table.get("same", []))
+                  for key, tests in entry.items() if key.partition("-")[0] == "kselftest" for test in tests}
+    return sorted(found)
+
+
 def kselftest_key(git):
     """What the installed kselftests depend on."""
     trees = [git.text("rev-parse", f"HEAD:{name}") for name in SOURCES]
-    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), TARGETS, FORGOTTEN, recipe(make_kselftest))
+    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), collections(), TARGETS, FORGOTTEN, recipe(make_kselftest))
 
 
 def current(target, key):
@@ -172,7 +185,7 @@ def make_kselftest(tree, new):
     objects = paths.BUILD / "kselftest"
     run("kselftest-headers.log", "make", "-s", "-C", tree, f"O={objects}", "ARCH=x86_64", "headers")
     run("kselftest.log", "make", "-s", "-C", tree / "tools/testing/selftests", f"-j{os.cpu_count()}", f"O={objects}",
-        "ARCH=x86_64", *TARGETS, f"INSTALL_PATH={new.parent}/kselftest", "install")
+        "ARCH=x86_64", f"TARGETS={' '.join(collections())}", *TARGETS, f"INSTALL_PATH={new.parent}/kselftest", "install")
     with open(new.parent / "kselftest" / "kselftest-list.txt", "a", encoding="utf-8") as known:
         for test in FORGOTTEN:
             name = test.replace(":", "/")
@@ -211,7 +224,7 @@ def prepare_kselftest():
     key = kselftest_key(Git(paths.SOURCE))
     if current(KSELFTEST, key):
         return
-    console.say("kselftests: building and installing the collections mm, private_*, cgroup, and the LDT test of x86")
+    console.say(f"kselftests: building and installing the collections {', '.join(collections())}")
     try:
         with replaced(KSELFTEST, key) as new:
             make_kselftest(paths.SOURCE, new)

@@ -619,6 +619,22 @@ class Root(Folder):
                 thread.join()
         self.assertEqual(self.made, 1)
 
+    def test_the_collections_of_kselftests_are_those_that_suites_and_jobs_use(self):
+        self.assertLessEqual({"mm", "cgroup", "x86", "private_policy"}, set(root.collections()))
+        self.patch(paths, "TOPICS", self.folder)
+        self.write("one/suites.toml", 'collections = ["x86"]\n[[suite]]\nkselftest = ["mm:a.sh"]\nkselftest-debug = ["cgroup:b"]\n')
+        git = mock.Mock(text=lambda *_: "")
+        before = root.kselftest_key(git)
+        self.write("two/suites.toml", '[[same]]\nkselftest = ["vm:c", "mm:d"]\n')
+        self.assertEqual(root.collections(), ["cgroup", "mm", "vm", "x86"])
+        self.assertNotEqual(root.kselftest_key(git), before)
+        self.patch(paths, "BUILD", self.folder)
+        ran = self.patch(root, "run")
+        self.patch(root, "FORGOTTEN", ())
+        (self.folder / "kselftest").mkdir()
+        root.make_kselftest(self.folder, self.folder / "new")
+        self.assertIn("TARGETS=cgroup mm vm x86", ran.call_args.args)
+
     def test_kselftests_that_do_not_compile_leave_the_old_ones(self):
         self.patch(root, "kselftest_key", lambda git: self.state)
         self.state = "one"

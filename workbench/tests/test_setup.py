@@ -35,6 +35,57 @@ done ;;
 esac"""
 
 
+# What stands for a Debian: the folders that host/bare writes to.
+MMDEBSTRAP = """
+echo mmdebstrap >>{folder}/calls
+for word; do case $word in *.part.tar) out=$word ;; esac; done
+mkdir -p {folder}/debian/etc/apt/apt.conf.d {folder}/debian/home
+tar -C {folder}/debian -cf "$out" ."""
+UNSHARE = 'while case $1 in --*) ;; *) false ;; esac; do shift; done; exec "$@"'
+
+
+class BareTests(unittest.TestCase):
+    """host/bare without root: what would need it is pretended."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="test-bare-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.host, self.bin = self.folder / "repository/workbench/host", self.folder / "bin"
+        for folder in (self.host, self.bin):
+            folder.mkdir(parents=True)
+        for name in ("bare", "lib.sh"):
+            shutil.copy(WORKBENCH / "host" / name, self.host)
+        for path, script in ((self.host / "setup", ":"), (self.host / "apt-private", "echo mirror"), (self.bin / "id", "echo 0"),
+                             (self.bin / "mmdebstrap", MMDEBSTRAP), (self.bin / "unshare", UNSHARE),
+                             (self.bin / "mount", ":"), (self.bin / "chown", ":"),
+                             (self.bin / "chroot", 'shift; echo "$*" >>{folder}/calls')):
+            path.write_text(f"#!/bin/sh\n{script.replace('{folder}', str(self.folder))}\n")
+            path.chmod(0o755)
+
+    def bare(self, *words, **env):
+        """What was called in the Debian, by whom; and whether a Debian was made for it."""
+        env = {"WB_BUILD": str(self.folder / "build"), "PATH": f"{self.bin}:{os.environ['PATH']}", **env}
+        done = subprocess.run([self.host / "bare", *words], env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        lines = (self.folder / "calls").read_text().splitlines()
+        (self.folder / "calls").unlink()
+        called = [(line.split("--reuid=")[1].split()[0], line.split("/sbin:/bin ")[1]) for line in lines if "--reuid=" in line]
+        return called, "mmdebstrap" in lines
+
+    def test_many_packages_are_no_name_of_a_file(self):
+        """Each list has a Debian of its own, which is made once."""
+        many = ",".join(f"a-package-{number}" for number in range(40))
+        for include, made in ((many, True), (many, False), (f"{many},more", True), ("", True), (many, False)):
+            self.assertEqual(self.bare("true", BARE_INCLUDE=include)[1], made, include)
+
+    def test_root_prepares_it_for_a_user(self):
+        called, _ = self.bare("--user", "--prepared", "base kernel", "make", "kernel")
+        self.assertEqual(called, [("0", "LC_ALL=C.UTF-8 SUDO_UID=1000 SUDO_GID=1000 workbench/host/setup base kernel"),
+                                  ("1000", "LC_ALL=C.UTF-8 make kernel")])
+        self.assertEqual(self.bare("--user", "make")[0], [("1000", "LC_ALL=C.UTF-8 make")])
+
+
 class SetupTests(unittest.TestCase):
     """Each case has commands of its own before those of the system."""
 

@@ -6,7 +6,8 @@
   --timeout N     seconds for that; 300
   --share DIR     the guest has a copy of a folder as /share, where the command runs; what it changes there comes back,
                   beside and not over the folder
-  --gdb           wait for a debugger before the first instruction
+  --gdb           wait for a debugger before the first instruction, with a kernel that has debug information: it is
+                  built the first time, which takes as long as any first build
 """
 
 import argparse
@@ -17,9 +18,9 @@ import sys
 import threading
 from pathlib import Path
 
-from guest import machines, qemu, stacks, tools
+from guest import machines, qemu, tools
 from kernel import source
-from kernel.build import Kernel
+from kernel.build import FRAGMENTS, Kernel, options_in
 from lib import console
 from lib.errors import CommandError
 
@@ -43,6 +44,11 @@ def shared(name):
     return folder
 
 
+def kernel_of(config, gdb):
+    """The kernel to boot; for gdb it is another one, with lines and types."""
+    return Kernel(config, label=f"{config}-gdb", changes=options_in(FRAGMENTS / "gdb.config")) if gdb else Kernel(config)
+
+
 def debugger(kernel):
     """The socket where QEMU waits for gdb, and what the user types. A port could be another guest's."""
     socket = qemu.RUNS / "shell.gdb"
@@ -51,8 +57,6 @@ def debugger(kernel):
     vmlinux = kernel.objects / "vmlinux"
     console.say(f"waiting for gdb: gdb {shlex.quote(str(vmlinux))} -ex 'target remote {socket}'  "
                 "(then: hbreak start_kernel, continue)")
-    if vmlinux.exists() and not stacks.has_lines(vmlinux):
-        console.say("this kernel has no debug information: gdb knows functions, but neither lines nor types")
     return socket
 
 
@@ -118,7 +122,7 @@ def main(words):
         qemu.reserve("shell", wait=False)
         source.pin(own=True)
         qemu.prepare(kselftests=True)
-        kernel = Kernel(args.config)
+        kernel = kernel_of(args.config, args.gdb)
         kernel.build()
         # A shell is for trying things out: any boot will do.
         boot = qemu.Boot(kernel=kernel.image(), name="shell", machine=args.machine, append=args.append, kselftests=True,

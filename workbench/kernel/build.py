@@ -74,17 +74,24 @@ def setting(name, key, default):
     return default
 
 
+def options_in(path):
+    """Option -> value of one file."""
+    options = {}
+    for line in path.read_text().splitlines():
+        if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
+            options[match[1]] = match[2]
+        elif match := re.fullmatch(r"# (CONFIG_\w+) is not set", line):
+            options[match[1]] = "n"
+        elif line and not line.startswith("#"):
+            console.die(f"{path}: not an option: {line}")
+    return options
+
+
 def requested(name):
     """Option -> value (n for `is not set`), with the last fragment winning."""
     options = {}
     for path in fragments(name):
-        for line in path.read_text().splitlines():
-            if match := re.fullmatch(r"(CONFIG_\w+)=(.*)", line):
-                options[match[1]] = match[2]
-            elif match := re.fullmatch(r"# (CONFIG_\w+) is not set", line):
-                options[match[1]] = "n"
-            elif line and not line.startswith("#"):
-                console.die(f"{path}: not an option: {line}")
+        options.update(options_in(path))
     if setting(name, "without", "") == "series":
         options.update({option: "n" for option in new_options()})
     if setting(name, "tristates", "") == "m":

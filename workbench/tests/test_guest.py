@@ -712,6 +712,14 @@ class Initrd(StubQemu):
 class Shell(StubQemu):
     """wb shell --cmd: what it prints, and its exit status."""
 
+    def test_a_kernel_for_gdb_has_lines_in_a_tree_of_its_own(self):
+        for config in ("default", "debian"):
+            plain, kernel = shell.kernel_of(config, False), shell.kernel_of(config, True)
+            self.assertEqual((plain.label, kernel.label, kernel.name), (config, f"{config}-gdb", config))
+            self.assertEqual(kernel.changes["CONFIG_DEBUG_INFO_NONE"], "n")
+            self.assertTrue([name for name, value in kernel.changes.items() if "_DWARF" in name and value == "y"])
+            self.assertEqual(plain.changes, {})
+
     def shell(self, *words, text="", status="0", end=True):
         left = tar_of(("command.log", ""), ("command.status", f"{status}\n"), *[("share/new", "x")] * ("--share" in words))
         left += tar_of(("finished", ""), ("tainted", "0\n")) if end else b""

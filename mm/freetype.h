@@ -11,7 +11,7 @@
  * migratetypes, in their order, so that to go from one to the other costs
  * nothing. There is room for freetypes with the same migratetype as another one
  * that nevertheless must not share a list with it. Those come after
- * MIGRATE_ISOLATE.
+ * MIGRATE_ISOLATE, and are unmovable.
  *
  * It is a type of its own, so that one in place of the other is noticed.
  *
@@ -44,6 +44,11 @@ typedef int __bitwise freetype_t;
 
 #endif /* CONFIG_DEBUG_VM */
 
+/* Reads what is stored for a block: a migratetype, if there is nothing else. */
+#ifndef get_pfnblock_type
+#define get_pfnblock_type	get_pfnblock_migratetype
+#endif
+
 /**
  * freetype_of() - The freetype of ordinary memory
  * @migratetype: A migratetype, or MIGRATE_ISOLATE.
@@ -67,6 +72,9 @@ static inline freetype_t freetype_of(int migratetype)
  */
 static inline int freetype_migratetype(freetype_t ft)
 {
+	if (NR_FREETYPES > MIGRATE_TYPES && __freetype_index(ft) >= MIGRATE_TYPES)
+		return MIGRATE_UNMOVABLE;
+
 	return __freetype_index(ft);
 }
 
@@ -133,10 +141,14 @@ static inline bool freetype_has_pcp_list(freetype_t ft)
  *
  * Context: Any context.
  *
- * Return: True if the memory is isolated.
+ * Return: True if the memory is isolated, or of a freetype that is no migratetype.
  */
 static inline bool freetype_is_special(freetype_t ft)
 {
+	/* One compare for both: what is beyond MIGRATE_ISOLATE is special, too. */
+	if (NR_FREETYPES > MIGRATE_TYPES)
+		return __freetype_index(ft) >= MIGRATE_TYPES - 1;
+
 	return is_migrate_isolate(__freetype_index(ft));
 }
 
@@ -153,7 +165,7 @@ static inline bool freetype_is_special(freetype_t ft)
 static inline freetype_t get_pfnblock_freetype(const struct page *page,
 					       unsigned long pfn)
 {
-	return freetype_of(get_pfnblock_migratetype(page, pfn));
+	return __freetype(get_pfnblock_type(page, pfn));
 }
 
 /**

@@ -309,10 +309,12 @@ class Witnesses(StubQemu):
     # What sees that a parameter took effect; of the others, why nothing has to. That there is such a parameter at all is
     # looked at by `parameters`, and what a module makes of its own is for the module's tests.
     SEEN_BY = {"memmap": {"memory", "soft"}, "numa_spm": {"reserved"}, "numa": {"nodes"}, "pti": {"pti"}, "no5lvl": {"levels"},
-               "page_owner": {"page_owner"}, "lockdown": {"lockdown"}, "maxcpus": {"cpus"}, "debug_pagealloc": {"pagealloc"}}
+               "page_owner": {"page_owner"}, "lockdown": {"lockdown"}, "maxcpus": {"cpus"}, "debug_pagealloc": {"pagealloc"},
+               "init_on_free": {"init"}}
     UNSEEN = {"init_on_alloc": "only saves time: an emulated CXL device is slow",
               "initcall_blacklist": "else the module's driver has a name that is taken, and is not loaded",
               "memhp_default_state": "the jobs wait until memory that was plugged is on line",
+              "unmapped_pages": "a case of the suite is there for that, and skips otherwise",
               "page_table_check": "finds what is wrong, and says nothing if it has nothing to find"}
 
     def test_every_parameter_that_changes_a_boot_has_its_witness(self):

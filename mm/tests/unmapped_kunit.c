@@ -1,0 +1,1333 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * KUnit tests for memory that is absent from the direct map: what a request gets,
+ * what is left of it when it is freed, that all of it comes back, and that nobody
+ * else meets it.
+ */
+
+#include <kunit/test.h>
+#include <linux/cleanup.h>
+#include <linux/cpu.h>
+#include <linux/delay.h>
+#include <linux/fault-inject.h>
+#include <linux/gfp.h>
+#include <linux/irq_work.h>
+#include <linux/irqflags.h>
+#include <linux/kmermap.h>
+#include <linux/kthread.h>
+#include <linux/mm.h>
+#include <linux/notifier.h>
+#include <linux/oom.h>
+#include <linux/page-isolation.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/set_memory.h>
+#include <linux/suspend.h>
+#include <linux/unmapped.h>
+#include <linux/vmstat.h>
+
+#include <asm/sections.h>
+
+#include "../internal.h"
+#include "../mermap.h"
+#include "../page_alloc.h"
+#include "../unmapped.h"
+#include "unmapped_fixture.h"
+
+MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
+
+#define MANY		1024
+/* How often two threads are after the same block before all memory is checked. */
+#define RACES		50
+
+static int unmapped_test_init(struct kunit *test)
+{
+	if (!unmapped_pages_enabled())
+		kunit_skip(test, "needs a direct map of large pages");
+
+	/* Each begins with nothing, and without somebody's failure before. */
+	unmapped_release_all();
+	msleep(20);
+
+	return 0;
+}
+
+static void unmapped_test_exit(struct kunit *test)
+{
+	if (unmapped_pages_enabled())
+		expect_consistent(test);
+}
+
+/*
+ * What a request gets
+ */
+
+/* Three times: from a block that has just left, and from what was freed. */
+static void all_orders_are_absent_and_zero(struct kunit *test)
+{
+	unsigned int order, round;
+
+	for (round = 0; round < 3; round++) {
+		for (order = 0; order <= pageblock_order; order++) {
+			struct page *page = alloc_pages_unmapped(GFP_KERNEL, order);
+
+			KUNIT_ASSERT_NOT_NULL(test, page);
+			check_pages(test, page, order);
+			fill_all(test, page, order);
+			__free_pages(page, order);
+		}
+		unmapped_erase_all();
+	}
+	expect_nothing_left(test);
+}
+
+/* What was in a block when it left must not be read by who gets it. */
+static void blocks_leave_with_contents(struct kunit *test)
+{
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; i < 8; i++) {
+		page = alloc_pages(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		memset64(page_address(page), PATTERN, PMD_SIZE / sizeof(u64));
+		__free_pages(page, pageblock_order);
+
+		/* Most likely the same one. */
+		page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		check_pages(test, page, pageblock_order);
+		__free_pages(page, pageblock_order);
+		expect_nothing_left(test);
+	}
+}
+
+static void many_pages_come_back_erased(struct kunit *test)
+{
+	struct page **pages = kunit_kcalloc(test, MANY, sizeof(*pages), GFP_KERNEL);
+	unsigned int i, round;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (round = 0; round < 3; round++) {
+		for (i = 0; i < MANY; i++) {
+			pages[i] = alloc_pages_unmapped(GFP_KERNEL, 0);
+			KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+			check_pages(test, pages[i], 0);
+			KUNIT_EXPECT_TRUE(test, fill(pages[i], PATTERN + i));
+		}
+		for (i = 0; i < MANY; i++)
+			__free_page(pages[i]);
+	}
+	expect_nothing_left(test);
+}
+
+static void folios_are_large(struct kunit *test)
+{
+	struct folio *folio = folio_alloc_unmapped(GFP_KERNEL | __GFP_ACCOUNT, 4);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_EQ(test, folio_order(folio), 4);
+	check_pages(test, &folio->page, 4);
+	fill_all(test, &folio->page, 4);
+	folio_put(folio);
+	expect_nothing_left(test);
+}
+
+/* Freed together, with others in between. The last one is none of ours. */
+static void batches_of_folios_are_erased(struct kunit *test)
+{
+	unsigned long erased = unmapped_sum(UNMAPPED_ERASED);
+	struct folio_batch batch;
+	unsigned int i;
+
+	folio_batch_init(&batch);
+	for (i = 0; i < 10; i++) {
+		struct folio *folio = i % 3 ? folio_alloc(GFP_KERNEL, 0) :
+					      folio_alloc_unmapped(GFP_KERNEL, 0);
+
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		if (i % 3 == 0)
+			KUNIT_EXPECT_TRUE(test, fill(&folio->page, PATTERN));
+		if (i == 9)
+			folio_put(folio);
+		else
+			folio_batch_add(&batch, folio);
+	}
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	folios_put(&batch);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 3);
+	expect_nothing_left(test);
+}
+
+/*
+ * CPUs keep no lists of these orders. They are found to be dirty under zone->lock,
+ * so that nobody but the worker, or who needs pages, can erase them.
+ */
+static void orders_without_lists_are_erased(struct kunit *test)
+{
+	unsigned long erased = unmapped_sum(UNMAPPED_ERASED), nr = 0;
+	struct folio_batch batch;
+	unsigned int order;
+
+	folio_batch_init(&batch);
+	for (order = 4; order < pageblock_order; order++) {
+		struct folio *folio = folio_alloc_unmapped(GFP_KERNEL, order);
+		struct page *page = alloc_pages_unmapped(GFP_KERNEL, order);
+
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		fill_all(test, &folio->page, order);
+		fill_all(test, page, order);
+		folio_batch_add(&batch, folio);
+		erased = unmapped_sum(UNMAPPED_ERASED);
+		__free_pages(page, order);
+		expect_erased(test, erased + (1UL << order));
+		nr += 1UL << order;
+	}
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	folios_put(&batch);
+	expect_erased(test, erased + nr);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + nr);
+	expect_consistent(test);
+	expect_nothing_left(test);
+}
+
+static void bulk_requests_are_served(struct kunit *test)
+{
+	struct page *pages[8] = {};
+	unsigned long nr, i;
+
+	nr = alloc_pages_bulk(GFP_KERNEL | __GFP_UNMAPPED, ARRAY_SIZE(pages), pages);
+	KUNIT_EXPECT_GE(test, nr, 1);
+	for (i = 0; i < nr; i++) {
+		check_pages(test, pages[i], 0);
+		__free_page(pages[i]);
+	}
+	expect_nothing_left(test);
+}
+
+/* Who cannot sleep gets what is there. */
+static void atomic_requests(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0), *other;
+
+	KUNIT_EXPECT_NULL(test, page);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	other = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0);
+	KUNIT_ASSERT_NOT_NULL(test, other);
+	check_pages(test, other, 0);
+	__free_page(other);
+	__free_page(page);
+	expect_nothing_left(test);
+}
+
+static void expect_refused_loudly(struct kunit *test, gfp_t gfp, unsigned int order)
+{
+	struct page *page;
+
+	kunit_warning_suppress(test) {
+		page = alloc_pages_unmapped(gfp, order);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_pages(page, order);
+}
+
+/* What has no meaning together with it is not served by something else. */
+static void refused_requests(struct kunit *test)
+{
+	struct page *page;
+	unsigned int noreclaim;
+
+	expect_refused_loudly(test, GFP_KERNEL | __GFP_DMA, 0);
+	expect_refused_loudly(test, GFP_KERNEL | __GFP_DMA32, 0);
+	expect_refused_loudly(test, GFP_KERNEL | __GFP_MOVABLE, 0);
+	expect_refused_loudly(test, GFP_KERNEL | __GFP_RECLAIMABLE, 0);
+	expect_refused_loudly(test, GFP_KERNEL | __GFP_NOFAIL, 0);
+	if (__GFP_PRIVATE)
+		expect_refused_loudly(test, GFP_KERNEL | __GFP_PRIVATE, 0);
+	if (pageblock_order < MAX_PAGE_ORDER)
+		expect_refused_loudly(test, GFP_KERNEL, pageblock_order + 1);
+	KUNIT_EXPECT_NULL(test, alloc_contig_pages(1, GFP_KERNEL | __GFP_UNMAPPED,
+						   numa_mem_id(), NULL));
+
+	/* In reclaim nothing leaves. */
+	noreclaim = memalloc_noreclaim_save();
+	page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+	memalloc_noreclaim_restore(noreclaim);
+	KUNIT_EXPECT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+}
+
+/* Nor by who needs memory with a mapping and was given the flag. */
+static void slab_does_not_take_it(struct kunit *test)
+{
+	void *p;
+
+	kunit_warning_suppress(test) {
+		p = kmalloc(4 * PAGE_SIZE, GFP_KERNEL | __GFP_UNMAPPED);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 0);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	KUNIT_EXPECT_FALSE(test, page_is_unmapped(virt_to_page(p)));
+	kfree(p);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+}
+
+static void ordinary_requests_get_mapped_pages(struct kunit *test)
+{
+	struct page *secret = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, secret);
+	for (i = 0; i < MANY; i++) {
+		struct page *page = alloc_pages(GFP_KERNEL, i % (pageblock_order + 1));
+
+		if (!page)
+			break;
+		KUNIT_EXPECT_FALSE(test, page_is_unmapped(page));
+		KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+		__free_pages(page, i % (pageblock_order + 1));
+	}
+	__free_page(secret);
+	expect_nothing_left(test);
+}
+
+static void kernel_image_stays(struct kunit *test)
+{
+	unsigned long start = pageblock_start_pfn(PHYS_PFN(__pa_symbol(_text)));
+	unsigned long pfn, end = PHYS_PFN(__pa_symbol(_end));
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_FALSE(test, unmapped_is_image(page));
+	for (pfn = start; pfn < end; pfn += pageblock_nr_pages) {
+		KUNIT_EXPECT_FALSE(test, page_is_unmapped(pfn_to_page(pfn)));
+		/* What is free of it looks as any other memory. */
+		KUNIT_EXPECT_TRUE(test, unmapped_is_image(pfn_to_page(pfn)));
+	}
+	KUNIT_EXPECT_FALSE(test, unmapped_is_image(pfn_to_page(start - pageblock_nr_pages)));
+	KUNIT_EXPECT_FALSE(test, unmapped_is_image(pfn_to_page(pfn)));
+	__free_pages(page, pageblock_order);
+	expect_nothing_left(test);
+}
+
+/*
+ * Who frees
+ */
+
+/* Freed as ranges, of each order, after each page was prepared by itself. */
+static void ranges_are_erased(struct kunit *test)
+{
+	unsigned long before, nr = pageblock_nr_pages;
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned long i;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	split_page(page, pageblock_order);
+	for (i = 0; i < nr; i++)
+		KUNIT_EXPECT_TRUE(test, fill(page + i, PATTERN));
+	before = free_unmapped();
+	free_contig_range(page_to_pfn(page) + 1, nr - 1);
+	free_contig_range(page_to_pfn(page), 1);
+	unmapped_erase_all();
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + nr);
+	/* All that is free is looked at. */
+	expect_consistent(test);
+
+	page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	check_pages(test, page, pageblock_order);
+	__free_pages(page, pageblock_order);
+	expect_nothing_left(test);
+}
+
+/* A block beside an unmapped one, all of it allocated. */
+static bool neighbour(struct page *block)
+{
+	unsigned long pfn = page_to_pfn(block) ^ pageblock_nr_pages;
+	unsigned int try;
+
+	if (!pfn_to_online_page(pfn) || page_zone(pfn_to_page(pfn)) != page_zone(block))
+		return false;
+	for (try = 0; try < 3; try++)
+		if (!alloc_contig_range(pfn, pfn + pageblock_nr_pages, ACR_FLAGS_NONE,
+					GFP_KERNEL))
+			return true;
+
+	return false;
+}
+
+/* One array for pages of both kinds, which are contiguous. */
+static void mixed_arrays_are_told_apart(struct kunit *test)
+{
+	unsigned long i, n = 0, nr = 2 * pageblock_nr_pages, first;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	struct page *held[16], *block = NULL;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	while (n < ARRAY_SIZE(held)) {
+		block = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, block);
+		if (neighbour(block))
+			break;
+		held[n++] = block;
+		block = NULL;
+	}
+	while (n)
+		__free_pages(held[--n], pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, block);
+
+	split_page(block, pageblock_order);
+	first = page_to_pfn(block) & ~pageblock_nr_pages;
+	for (i = 0; i < nr; i++) {
+		pages[i] = pfn_to_page(first + i);
+		KUNIT_EXPECT_TRUE(test, fill(pages[i], PATTERN));
+	}
+	free_pages_bulk(pages, nr);
+	unmapped_erase_all();
+	drain_all_pages(NULL);
+	expect_consistent(test);
+	expect_nothing_left(test);
+}
+
+/* In a task they are erased before __free_page() is done. */
+static void tasks_erase_in_place(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long erased, deferred;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	deferred = unmapped_sum(UNMAPPED_DEFERRED);
+	__free_page(page);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 1);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_DEFERRED), deferred);
+	expect_nothing_left(test);
+}
+
+/* With interrupts off nothing can be erased; what is freed waits for a worker. */
+static void interrupts_off(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0), *other;
+	unsigned long flags;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+
+	local_irq_save(flags);
+	__free_page(page);
+	other = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0);
+	local_irq_restore(flags);
+
+	if (other) {
+		check_pages(test, other, 0);
+		__free_page(other);
+	}
+	expect_nothing_left(test);
+}
+
+struct freeing {
+	struct irq_work	work;
+	struct page	*page;
+};
+
+static void free_in_irq(struct irq_work *work)
+{
+	struct freeing *freeing = container_of(work, struct freeing, work);
+
+	__free_page(freeing->page);
+}
+
+static void free_in_a_hard_interrupt(struct kunit *test)
+{
+	struct freeing freeing = { .work = IRQ_WORK_INIT_HARD(free_in_irq) };
+	unsigned long deferred;
+	unsigned int i;
+
+	for (i = 0; i < 10; i++) {
+		freeing.page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, freeing.page);
+		KUNIT_EXPECT_TRUE(test, fill(freeing.page, PATTERN));
+		deferred = unmapped_sum(UNMAPPED_DEFERRED);
+		irq_work_queue(&freeing.work);
+		irq_work_sync(&freeing.work);
+		KUNIT_EXPECT_GT(test, unmapped_sum(UNMAPPED_DEFERRED), deferred);
+	}
+	expect_nothing_left(test);
+}
+
+static void free_from_anywhere(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	free_pages_nolock(page, 0);
+	expect_nothing_left(test);
+}
+
+/* A worker erases what nobody waits for. */
+static void the_worker_erases(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long before;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	before = unmapped_sum(UNMAPPED_ERASED);
+	local_irq_disable();
+	__free_page(page);
+	local_irq_enable();
+	expect_erased(test, before + 1);
+	expect_nothing_left(test);
+}
+
+/*
+ * What comes back
+ */
+
+/*
+ * Pages at hand for another CPU are just being drained, or a worker erases what an
+ * earlier case has freed: then a block is not whole, for longer than is waited for
+ * it on a machine that is busy.
+ */
+static bool block_comes_back(struct page *page)
+{
+	unsigned int try;
+
+	for (try = 0; try < MAX_TRIES; try++)
+		if (unmapped_release_block(page))
+			return true;
+
+	return false;
+}
+
+static void everything_comes_back(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+	check_pages(test, page, 0);
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(page));
+	__free_page(page);
+
+	KUNIT_EXPECT_TRUE(test, block_comes_back(page));
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), 0);
+	KUNIT_EXPECT_FALSE(test, page_is_unmapped(page));
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+}
+
+/* Nothing of what was written is there after it. */
+static void blocks_come_back_erased(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	u64 *data;
+	unsigned long i, found = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	fill_all(test, page, pageblock_order);
+	__free_pages(page, pageblock_order);
+	KUNIT_EXPECT_TRUE(test, block_comes_back(page));
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+	data = page_address(page);
+	for (i = 0; i < PMD_SIZE / sizeof(u64); i++)
+		found += data[i] >= PATTERN && data[i] < PATTERN + pageblock_nr_pages;
+	KUNIT_EXPECT_EQ(test, found, 0);
+}
+
+static void isolation_maps_what_is_free(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long start, end;
+	int err = -EBUSY;
+	unsigned int try;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	start = pageblock_start_pfn(page_to_pfn(page));
+	end = start + pageblock_nr_pages;
+
+	KUNIT_EXPECT_EQ(test, start_isolate_page_range(start, end,
+						       PB_ISOLATE_MODE_OTHER), -EBUSY);
+	check_pages(test, page, 0);
+	__free_page(page);
+
+	/* Once it is mapped, it may be given to somebody before it is isolated. */
+	for (try = 0; err && try < MAX_TRIES; try++)
+		err = start_isolate_page_range(start, end, PB_ISOLATE_MODE_OTHER);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_FALSE(test, page_is_unmapped(page));
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+	if (!err) {
+		/* It is not to be had now, with or without mapping. */
+		KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(page),
+				MIGRATE_ISOLATE);
+		undo_isolate_page_range(start, end);
+	}
+	expect_nothing_left(test);
+}
+
+/* What is in use cannot be copied, though it may look as if it could. */
+static void pages_in_use_are_unmovable(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long step = 1;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	SetPageLRU(page);
+	KUNIT_EXPECT_TRUE(test, page_is_unmovable(page_zone(page), page,
+						  PB_ISOLATE_MODE_OTHER, &step));
+	ClearPageLRU(page);
+	__free_page(page);
+	expect_nothing_left(test);
+}
+
+/* Compaction and page reporting take free pages for their contents. */
+static void free_pages_are_not_isolated(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned int order = pageblock_order, isolated = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_all();
+	scoped_guard(spinlock_irqsave, &page_zone(page)->lock) {
+		/* It may be the second half of a larger one. */
+		if (PageBuddy(page)) {
+			order = buddy_order(page);
+			isolated = __isolate_free_page(page, order);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, isolated, 0);
+	expect_nothing_left(test);
+}
+
+/* Their blocks are neither what compaction empties nor what it fills. */
+static void compaction_leaves_them_alone(struct kunit *test)
+{
+#ifdef CONFIG_COMPACTION
+	struct compact_control cc = { .mode = MIGRATE_SYNC, .ignore_block_suitable = true };
+	unsigned int unmapped;
+	struct page *page;
+
+	for (unmapped = 0; unmapped < 2; unmapped++) {
+		page = unmapped ? alloc_pages_unmapped(GFP_KERNEL, 0) :
+				  alloc_page(GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, suitable_migration_source(&cc, page), !unmapped);
+		KUNIT_EXPECT_EQ(test, suitable_migration_target(&cc, page), !unmapped);
+		__free_page(page);
+	}
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_COMPACTION");
+#endif
+}
+
+static void contiguous_ranges_can_be_had(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned long start;
+	int err = -EBUSY;
+	unsigned int try;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	start = page_to_pfn(page);
+	KUNIT_EXPECT_NE(test, alloc_contig_range(start, start + pageblock_nr_pages,
+						 ACR_FLAGS_NONE, GFP_KERNEL), 0);
+	__free_pages(page, pageblock_order);
+	for (try = 0; err && try < MAX_TRIES; try++)
+		err = alloc_contig_range(start, start + pageblock_nr_pages,
+					 ACR_FLAGS_NONE, GFP_KERNEL);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	if (!err) {
+		KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+		free_contig_range(start, pageblock_nr_pages);
+	}
+	expect_nothing_left(test);
+}
+
+/* Who looks at a block without zone->lock does not know what it is under it. */
+static void blocks_given_back_are_not_taken(struct kunit *test)
+{
+	unsigned int i;
+
+	/* Somebody may get the block before it is looked at, but not each time. */
+	for (i = 0; i < 8; i++) {
+		struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		__free_pages(page, pageblock_order);
+		KUNIT_EXPECT_TRUE(test, block_comes_back(page));
+		KUNIT_ASSERT_FALSE(test, unmapped_take_this(page_zone(page), page));
+		KUNIT_EXPECT_EQ(test, page_zone(page)->unmapped->nr_returning, 0);
+		KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+	}
+	expect_nothing_left(test);
+}
+
+/* Not while blocks are asked for, or there would be none to be had. */
+static bool racing;
+
+static int release_while_racing(void *data)
+{
+	struct zone *zone;
+
+	while (!kthread_should_stop()) {
+		if (READ_ONCE(racing)) {
+			for_each_populated_zone(zone)
+				unmapped_release(zone, 1);
+		}
+		cond_resched();
+	}
+
+	return 0;
+}
+
+static void stop_thread(void *task)
+{
+	kthread_stop(task);
+}
+
+/* The same blocks are taken by who shrinks the pools, and by who isolates them. */
+static void race_for_blocks(struct kunit *test)
+{
+	unsigned long start;
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; i < RACES; i++) {
+		page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		start = page_to_pfn(page);
+		WRITE_ONCE(racing, true);
+		__free_pages(page, pageblock_order);
+		/* Who gets it has it mapped, and it may be neither of both. */
+		if (!alloc_contig_range(start, start + pageblock_nr_pages,
+					ACR_FLAGS_NONE, GFP_KERNEL | __GFP_NOWARN)) {
+			KUNIT_EXPECT_FALSE(test, page_is_unmapped(page));
+			KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+			free_contig_range(start, pageblock_nr_pages);
+		}
+		WRITE_ONCE(racing, false);
+	}
+}
+
+static void blocks_are_given_back_once(struct kunit *test)
+{
+	struct task_struct *task;
+	struct zone *zone;
+	unsigned int round;
+
+	for (round = 0; round < 4; round++) {
+		task = kthread_run(release_while_racing, NULL, "unmapped/release");
+		KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+		KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_thread, task), 0);
+		race_for_blocks(test);
+		kunit_release_action(test, stop_thread, task);
+		/* All memory is looked at, which has to be quiet for that. */
+		expect_consistent(test);
+	}
+	expect_nothing_left(test);
+	for_each_populated_zone(zone) {
+		if (!zone->unmapped)
+			continue;
+		KUNIT_EXPECT_EQ(test, zone->unmapped->nr_returning, 0);
+		KUNIT_EXPECT_EQ(test, zone->unmapped->nr_raw, 0);
+	}
+}
+
+static void the_shrinker_gives_back(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned int try;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_all();
+	KUNIT_EXPECT_GE(test, blocks(), 1);
+	for (try = 0; try < MAX_TRIES && blocks(); try++)
+		drop_slab();
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+}
+
+static unsigned long oom_freed;
+
+/* The last one, so that nobody is killed for this test, whatever there was. */
+static int oom_last(struct notifier_block *nb, unsigned long action, void *freed)
+{
+	oom_freed = *(unsigned long *)freed;
+	*(unsigned long *)freed += 1;
+
+	return NOTIFY_OK;
+}
+
+static void nobody_is_killed_for_it(struct kunit *test)
+{
+	struct notifier_block last = { .notifier_call = oom_last, .priority = INT_MIN };
+	struct oom_control oc = { .gfp_mask = GFP_KERNEL };
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order), *used;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	used = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, used);
+	__free_pages(page, pageblock_order);
+
+	KUNIT_ASSERT_EQ(test, register_oom_notifier(&last), 0);
+	mutex_lock(&oom_lock);
+	KUNIT_EXPECT_TRUE(test, out_of_memory(&oc));
+	mutex_unlock(&oom_lock);
+	unregister_oom_notifier(&last);
+
+	KUNIT_EXPECT_GE(test, oom_freed, pageblock_nr_pages);
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+	check_pages(test, used, 0);
+	__free_page(used);
+	expect_nothing_left(test);
+}
+
+/* Their sizes are counted in blocks, which can be on the list of a CPU by now. */
+static void blocks_of_reserves_stay(struct kunit *test)
+{
+	unsigned long pfn, reserved = 0;
+	struct page *block = NULL, *page;
+	struct zone *zone = NULL;
+	int err = -EBUSY;
+	unsigned int try;
+
+	/* Whose list it is on. */
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	for (try = 0; try < MAX_TRIES && !reserved; try++) {
+		block = alloc_pages(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, block);
+		zone = page_zone(block);
+		__free_pages(block, pageblock_order);
+		guard(spinlock_irqsave)(&zone->lock);
+		if (is_free_buddy_page(block) || page_count(block))
+			continue;
+		/* As reserve_highatomic_pageblock() does. */
+		unmapped_set_type(block, freetype_of(MIGRATE_HIGHATOMIC));
+		zone->nr_reserved_highatomic += pageblock_nr_pages;
+		reserved = zone->nr_reserved_highatomic;
+	}
+	KUNIT_ASSERT_NE(test, reserved, 0);
+
+	page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+	KUNIT_EXPECT_FALSE(test, page_is_unmapped(block));
+	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(block), MIGRATE_HIGHATOMIC);
+	KUNIT_EXPECT_EQ(test, zone->nr_reserved_highatomic, reserved);
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(block));
+	if (page)
+		__free_page(page);
+
+	pfn = page_to_pfn(block);
+	for (try = 0; err && try < MAX_TRIES; try++)
+		err = alloc_contig_range(pfn, pfn + pageblock_nr_pages, ACR_FLAGS_NONE,
+					 GFP_KERNEL);
+	KUNIT_ASSERT_EQ(test, err, 0);
+	scoped_guard(spinlock_irqsave, &zone->lock) {
+		unmapped_set_type(block, freetype_of(MIGRATE_MOVABLE));
+		zone->nr_reserved_highatomic -= pageblock_nr_pages;
+	}
+	free_contig_range(pfn, pageblock_nr_pages);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	msleep(20);
+	expect_consistent(test);
+	expect_nothing_left(test);
+}
+
+static void hibernation_needs_it_mapped(struct kunit *test)
+{
+#ifdef CONFIG_PM_SLEEP
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
+							    NULL)), -EBUSY);
+	__free_page(page);
+	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
+							    NULL)), 0);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	KUNIT_EXPECT_NULL(test, alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0));
+	unmapped_pm(NULL, PM_POST_HIBERNATION, NULL);
+
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_PM_SLEEP");
+#endif
+}
+
+static void larger_mappings_are_rebuilt(struct kunit *test)
+{
+	struct page *page;
+	unsigned long before;
+
+	/* The worker may be about to do it for blocks of earlier cases. */
+	unmapped_collapse_flush();
+	page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	before = unmapped_sum(UNMAPPED_COLLAPSES);
+	expect_nothing_left(test);
+	/* If that took as long as the worker waits, it has been there. */
+	unmapped_collapse_flush();
+	KUNIT_EXPECT_GT(test, unmapped_sum(UNMAPPED_COLLAPSES), before);
+	/* Once for all that came back. */
+	before = unmapped_sum(UNMAPPED_COLLAPSES);
+	unmapped_collapse();
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_COLLAPSES), before);
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+}
+
+/* Some at hand, and some on its list of dirty ones. */
+static void a_cpu_leaves_with_pages(struct kunit *test)
+{
+	unsigned int cpu = cpumask_last(cpu_online_mask);
+	unsigned long deferred;
+	struct page *pages[16];
+	unsigned int i;
+
+	if (!cpu)
+		kunit_skip(test, "needs two CPUs");
+	/* What this CPU has at hand goes with it, so be there. */
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		KUNIT_EXPECT_TRUE(test, fill(pages[i], PATTERN));
+	}
+	for (i = 0; i < ARRAY_SIZE(pages) / 2; i++)
+		__free_page(pages[i]);
+	/* Until a worker comes, on another CPU, or who wants all that is free. */
+	deferred = unmapped_sum(UNMAPPED_DEFERRED);
+	local_irq_disable();
+	for (; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+	local_irq_enable();
+	set_cpus_allowed_ptr(current, cpumask_of(0));
+	KUNIT_ASSERT_EQ(test, remove_cpu(cpu), 0);
+	KUNIT_EXPECT_GE(test, unmapped_sum(UNMAPPED_DEFERRED),
+			deferred + ARRAY_SIZE(pages) / 2);
+	expect_nothing_left(test);
+	KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+
+	/* It has windows again. */
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	pages[0] = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, pages[0]);
+	if (pages[0]) {
+		check_pages(test, pages[0], 0);
+		__free_page(pages[0]);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	expect_nothing_left(test);
+}
+
+/* Its windows are made when it comes, for the first time. */
+static void a_cpu_comes_later(struct kunit *test)
+{
+	unsigned int cpu = cpumask_first_andnot(cpu_present_mask, cpu_online_mask);
+	unsigned long deferred;
+	struct page *page;
+
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs a CPU that is offline");
+	KUNIT_ASSERT_EQ(test, add_cpu(cpu), 0);
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page) {
+		check_pages(test, page, 0);
+		deferred = unmapped_sum(UNMAPPED_DEFERRED);
+		__free_page(page);
+		KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_DEFERRED), deferred);
+	}
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	expect_nothing_left(test);
+}
+
+/*
+ * What is counted
+ */
+
+static void free_memory_does_not_have_it(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned long free, available, order, listed = 0, mapped = 0;
+	struct zone *zone;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	zone = page_zone(page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_all();
+
+	KUNIT_EXPECT_GE(test, free_unmapped(), pageblock_nr_pages);
+	KUNIT_EXPECT_GE(test, unmapped_available(), pageblock_nr_pages);
+	for (order = pageblock_order; order < NR_PAGE_ORDERS; order++)
+		listed += zone->unmapped->nr_free[order] << order;
+	KUNIT_EXPECT_GE(test, listed, pageblock_nr_pages);
+
+	/* It is in one of the two, and then in the other. */
+	drain_all_pages(zone);
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		mapped += zone->free_area[order].nr_free << order;
+	free = zone_page_state_snapshot(zone, NR_FREE_PAGES);
+	KUNIT_EXPECT_LT(test, abs_diff(mapped, free), pageblock_nr_pages / 2);
+	available = unmapped_available();
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, unmapped_available(), 0);
+	KUNIT_EXPECT_GE(test, zone_page_state_snapshot(zone, NR_FREE_PAGES) +
+			pageblock_nr_pages / 2, free + available);
+}
+
+static void cpus_are_drained(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	struct zone *zone;
+	unsigned int cpu, n = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	zone = page_zone(page);
+	__free_page(page);
+	for_each_possible_cpu(cpu)
+		n += per_cpu_ptr(zone->unmapped->pcp, cpu)->count;
+	KUNIT_EXPECT_GE(test, n, 1);
+
+	zone_pcp_disable(zone);
+	n = 0;
+	for_each_possible_cpu(cpu)
+		n += per_cpu_ptr(zone->unmapped->pcp, cpu)->count;
+	KUNIT_EXPECT_EQ(test, n, 0);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	if (page)
+		__free_page(page);
+	n = 0;
+	for_each_possible_cpu(cpu)
+		n += per_cpu_ptr(zone->unmapped->pcp, cpu)->count;
+	zone_pcp_enable(zone);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	KUNIT_EXPECT_EQ(test, n, 0);
+	expect_nothing_left(test);
+}
+
+/*
+ * What fails
+ */
+
+static void broken_pages_are_not_used(struct kunit *test)
+{
+	struct page *page, *bad, *p, *next;
+	unsigned long n = 0;
+	LIST_HEAD(held);
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+	page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_all();
+	/* While it is free, as memory_failure() does before anything else. */
+	bad = page + 77;
+	SetPageHWPoison(bad);
+
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(page));
+	/* Of what left together, all others do. */
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+	KUNIT_EXPECT_TRUE(test, page_is_unmapped(page));
+	KUNIT_EXPECT_FALSE(test, kernel_page_present(bad));
+	while (blocks() == 1) {
+		p = alloc_pages_unmapped(GFP_KERNEL, 0);
+		if (!p)
+			break;
+		KUNIT_EXPECT_PTR_NE(test, p, bad);
+		n += pageblock_start_pfn(page_to_pfn(p)) == page_to_pfn(page);
+		list_add(&p->lru, &held);
+	}
+	/* All the others of the block are. */
+	KUNIT_EXPECT_EQ(test, n, pageblock_nr_pages - 1);
+	list_for_each_entry_safe(p, next, &held, lru) {
+		list_del(&p->lru);
+		__free_page(p);
+	}
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+
+	/* Nobody has it. */
+	ClearPageHWPoison(bad);
+	KUNIT_EXPECT_TRUE(test, fill(bad, 0));
+	scoped_guard(spinlock_irqsave, &page_zone(bad)->lock)
+		unmapped_give(page_zone(bad), bad, 0);
+	expect_nothing_left(test);
+}
+
+/* It may be the next one that this CPU gives out. */
+static void broken_pages_at_hand(struct kunit *test)
+{
+	struct page *bad, *page;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	bad = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, bad);
+	__free_page(bad);
+	SetPageHWPoison(bad);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	KUNIT_EXPECT_PTR_NE(test, page, bad);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+
+	/* Nobody has it. */
+	ClearPageHWPoison(bad);
+	if (page != bad) {
+		KUNIT_EXPECT_TRUE(test, fill(bad, 0));
+		guard(spinlock_irqsave)(&page_zone(bad)->lock);
+		unmapped_give(page_zone(bad), bad, 0);
+	}
+	if (page)
+		__free_page(page);
+	expect_nothing_left(test);
+}
+
+/* The same by memory_failure(), of pages that are cached, raw, and in use. */
+static void memory_failures_are_final(struct kunit *test)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct page *block, *page, *next, *bad[3];
+	unsigned long n = 0;
+	unsigned int i;
+	LIST_HEAD(held);
+
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	bad[0] = page;
+	bad[1] = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, bad[1]);
+	block = pfn_to_page(pageblock_start_pfn(page_to_pfn(page)));
+	bad[2] = block + pageblock_nr_pages - 1;
+	KUNIT_ASSERT_PTR_EQ(test, block,
+			    pfn_to_page(pageblock_start_pfn(page_to_pfn(bad[1]))));
+	__free_page(bad[0]);
+	KUNIT_ASSERT_TRUE(test, page_is_unmapped(bad[2]));
+	/* Of what left together, all others return. */
+	unmapped_release(page_zone(block), ULONG_MAX);
+	KUNIT_ASSERT_EQ(test, blocks(), 1);
+
+	KUNIT_EXPECT_EQ(test, memory_failure(page_to_pfn(bad[0]), MF_SW_SIMULATED), 0);
+	KUNIT_EXPECT_NE(test, memory_failure(page_to_pfn(bad[1]), MF_SW_SIMULATED), 0);
+	KUNIT_EXPECT_NE(test, memory_failure(page_to_pfn(bad[2]), MF_SW_SIMULATED), 0);
+	__free_page(bad[1]);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		KUNIT_EXPECT_TRUE(test, PageHWPoison(bad[i]));
+		/* What has not been erased does not become usable. */
+		KUNIT_EXPECT_NE(test, unpoison_memory(page_to_pfn(bad[i])), 0);
+	}
+
+	while (blocks() == 1) {
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		if (!page)
+			break;
+		for (i = 0; i < ARRAY_SIZE(bad); i++)
+			KUNIT_EXPECT_PTR_NE(test, page, bad[i]);
+		n += pageblock_start_pfn(page_to_pfn(page)) == page_to_pfn(block);
+		list_add(&page->lru, &held);
+	}
+	KUNIT_EXPECT_EQ(test, n, pageblock_nr_pages - ARRAY_SIZE(bad));
+	list_for_each_entry_safe(page, next, &held, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(block));
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+
+	/* Nobody has them. */
+	ClearPageHWPoisonTakenOff(bad[0]);
+	set_page_count(bad[0], 0);
+	for (i = 0; i < ARRAY_SIZE(bad); i++) {
+		KUNIT_EXPECT_FALSE(test, kernel_page_present(bad[i]));
+		ClearPageHWPoison(bad[i]);
+		num_poisoned_pages_sub(page_to_pfn(bad[i]), 1);
+		KUNIT_EXPECT_TRUE(test, fill(bad[i], 0));
+		guard(spinlock_irqsave)(&page_zone(block)->lock);
+		unmapped_give(page_zone(block), bad[i], 0);
+	}
+	expect_consistent(test);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+#endif
+}
+
+/* Nothing leaves: then there is nothing, and all is as it was. */
+static void blocks_that_cannot_leave(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_UNMAPPED
+	struct page *page, *other;
+	unsigned long start;
+	unsigned int try;
+	bool late;
+
+	/* For a while nobody tries again. This may be too slow to see that. */
+	for (try = 0; try < MAX_TRIES; try++) {
+		start = jiffies;
+		inject(&fail_unmapped, -1);
+		page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+		stop_injecting(&fail_unmapped);
+		other = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+		late = time_after_eq(jiffies, start + max(HZ / 64, 1));
+		KUNIT_EXPECT_NULL(test, page);
+		if (other)
+			__free_page(other);
+		unmapped_release_all();
+		if (!other || !late)
+			break;
+	}
+	KUNIT_EXPECT_NULL(test, other);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	expect_consistent(test);
+
+	msleep(1100);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	check_pages(test, page, 0);
+	__free_page(page);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_UNMAPPED");
+#endif
+}
+
+/* Without a window a page stays dirty, and is nobody's. */
+static void pages_that_cannot_be_erased(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_MERMAP
+	struct page *pages[20], *page;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		KUNIT_EXPECT_TRUE(test, fill(pages[i], PATTERN));
+	}
+	inject(&fail_mermap, -1);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_page(pages[i]);
+	/* From what was erased before. */
+	page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+	stop_injecting(&fail_mermap);
+	if (page) {
+		check_pages(test, page, 0);
+		__free_page(page);
+	}
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_MERMAP");
+#endif
+}
+
+static struct kunit_case unmapped_test_cases[] = {
+	KUNIT_CASE_SLOW(all_orders_are_absent_and_zero),
+	KUNIT_CASE_SLOW(blocks_leave_with_contents),
+	KUNIT_CASE_SLOW(many_pages_come_back_erased),
+	KUNIT_CASE(folios_are_large),
+	KUNIT_CASE(batches_of_folios_are_erased),
+	KUNIT_CASE(orders_without_lists_are_erased),
+	KUNIT_CASE(bulk_requests_are_served),
+	KUNIT_CASE(atomic_requests),
+	KUNIT_CASE(refused_requests),
+	KUNIT_CASE(slab_does_not_take_it),
+	KUNIT_CASE(ordinary_requests_get_mapped_pages),
+	KUNIT_CASE(kernel_image_stays),
+	KUNIT_CASE(ranges_are_erased),
+	KUNIT_CASE_SLOW(mixed_arrays_are_told_apart),
+	KUNIT_CASE(tasks_erase_in_place),
+	KUNIT_CASE(interrupts_off),
+	KUNIT_CASE(free_in_a_hard_interrupt),
+	KUNIT_CASE(free_from_anywhere),
+	KUNIT_CASE(the_worker_erases),
+	KUNIT_CASE(everything_comes_back),
+	KUNIT_CASE(blocks_come_back_erased),
+	KUNIT_CASE(isolation_maps_what_is_free),
+	KUNIT_CASE(pages_in_use_are_unmovable),
+	KUNIT_CASE(free_pages_are_not_isolated),
+	KUNIT_CASE(compaction_leaves_them_alone),
+	KUNIT_CASE(contiguous_ranges_can_be_had),
+	KUNIT_CASE(blocks_given_back_are_not_taken),
+	KUNIT_CASE_SLOW(blocks_are_given_back_once),
+	KUNIT_CASE(the_shrinker_gives_back),
+	KUNIT_CASE(nobody_is_killed_for_it),
+	KUNIT_CASE(blocks_of_reserves_stay),
+	KUNIT_CASE(hibernation_needs_it_mapped),
+	KUNIT_CASE(larger_mappings_are_rebuilt),
+	KUNIT_CASE(a_cpu_leaves_with_pages),
+	KUNIT_CASE(a_cpu_comes_later),
+	KUNIT_CASE(free_memory_does_not_have_it),
+	KUNIT_CASE(cpus_are_drained),
+	KUNIT_CASE(broken_pages_are_not_used),
+	KUNIT_CASE(broken_pages_at_hand),
+	KUNIT_CASE(memory_failures_are_final),
+	KUNIT_CASE_SLOW(blocks_that_cannot_leave),
+	KUNIT_CASE(pages_that_cannot_be_erased),
+	{}
+};
+
+static struct kunit_suite unmapped_test_suite = {
+	.name = "unmapped",
+	.init = unmapped_test_init,
+	.exit = unmapped_test_exit,
+	.test_cases = unmapped_test_cases,
+};
+
+static int unmapped_off_init(struct kunit *test)
+{
+	if (unmapped_pages_enabled())
+		kunit_skip(test, "needs a machine without, or unmapped_pages=off");
+
+	return 0;
+}
+
+/* Who asks has another way: it is no reason for a warning that there is none. */
+static void off_is_quiet(struct kunit *test)
+{
+	struct page *page, *atomic;
+
+	kunit_warning_suppress(test) {
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		atomic = alloc_pages_unmapped(GFP_ATOMIC, pageblock_order);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 0);
+	}
+	KUNIT_EXPECT_NULL(test, page);
+	KUNIT_EXPECT_NULL(test, atomic);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_FAILED), 0);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), 0);
+	KUNIT_EXPECT_EQ(test, unmapped_release_all(), 0);
+	expect_consistent(test);
+}
+
+static struct kunit_case unmapped_off_cases[] = {
+	KUNIT_CASE(off_is_quiet),
+	{}
+};
+
+static struct kunit_suite unmapped_off_suite = {
+	.name = "unmapped_off",
+	.init = unmapped_off_init,
+	.test_cases = unmapped_off_cases,
+};
+kunit_test_suites(&unmapped_test_suite, &unmapped_off_suite);
+
+MODULE_DESCRIPTION("Tests for memory that is absent from the direct map");
+MODULE_LICENSE("GPL");

@@ -17,7 +17,12 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
        "mm/show_mem.o", "mm/util.o", "mm/khugepaged.o", "mm/memory_hotplug.o", "kernel/cgroup/cpuset.o",
        # Where unmapped has hooks that are nothing without its options.
        "kernel/fork.o", "mm/hugetlb.o", "mm/memremap.o", "mm/migrate.o", "arch/x86/mm/dump_pagetables.o",
-       "arch/x86/mm/pgtable.o"]
+       "arch/x86/mm/pgtable.o",
+       # Where private nodes have hooks that are nothing without them. Not mm/memcontrol.o, mm/memcontrol-v1.o, mm/vmstat.o and
+       # mm/memory-failure.o: secret memory is counted in each kernel, which moves what comes after its counter.
+       "mm/shmem.o", "mm/swap_state.o", "mm/gup.o", "mm/ksm.o", "mm/madvise.o", "mm/oom_kill.o", "mm/compaction.o",
+       "mm/shrinker.o", "mm/page_reporting.o", "mm/damon/ops-common.o", "fs/exec.o", "fs/proc/kcore.o", "fs/proc/task_mmu.o",
+       "kernel/sched/fair.o"]
 
 # Functions that differ from the base's with every option off, because the series mends something for everybody.
 MENDED = {
@@ -40,6 +45,12 @@ MENDED = {
     "mm/mempolicy.o": {"mpol_rebind_preferred": "keeps the nodes that the user named",
                        "mempolicy_sysfs_init": "misses no node that gets memory meanwhile",
                        "numa_policy_init": "calls a function by its place behind that one"},
+    "mm/shmem.o": {"shmem_show_options": "shows mpol= so that /proc/mounts can be read",
+                   "shmem_enabled_store": "shares the end of another function no more",
+                   **dict.fromkeys(("setup_thp_shmem", "shmem_init", "shmem_undo_range", "shmem_zero_setup",
+                                    "shmem_zero_setup_desc"), "has a string with another number")},
+    # Two functions of it are in another order.
+    "fs/proc/task_mmu.o": {},
     "mm/vmscan.o": {"lru_gen_add_mm": "notes new mms for nodes that get memory later"},
     "arch/x86/mm/pgtable.o": {"pgd_free": "frees the mm-local region, which is always there with page-table isolation"},
     "mm/page_alloc.o": {"alloc_contig_frozen_range_noprof": "leaves the isolation of others alone",

@@ -2,6 +2,7 @@
 /* An array as big as each structure: `nm -S` tells the sizes, without debug information. Never linked. */
 #include <linux/fs.h>
 #include <linux/memcontrol.h>
+#include <linux/mempolicy.h>
 #include <linux/mm.h>
 #include <linux/mm_types.h>
 #include <linux/mmzone.h>
@@ -29,10 +30,11 @@ SIZE(lruvec);
 NUMBER(NR_PCP_LISTS);
 NUMBER(MIGRATE_TYPES);
 
-/* Each mm, VMA, task, mapping, memory cgroup */
+/* Each mm, VMA, task, memory policy, mapping, memory cgroup */
 SIZE(mm_struct);
 SIZE(vm_area_struct);
 SIZE(task_struct);
+SIZE(mempolicy);
 SIZE(address_space);
 SIZE(mem_cgroup);
 SIZE(mem_cgroup_per_node);

@@ -19,6 +19,7 @@
 #include <linux/cpuset_private.h>
 #include <linux/cred.h>
 #include <linux/delay.h>
+#include <linux/device.h>
 #include <linux/file.h>
 #include <linux/gfp.h>
 #include <linux/kthread.h>
@@ -31,6 +32,7 @@
 #include <linux/mm_inline.h>
 #include <linux/module.h>
 #include <linux/nodemask.h>
+#include <linux/notifier.h>
 #include <linux/page-isolation.h>
 #include <linux/private_node.h>
 #include <linux/private_policy.h>
@@ -39,9 +41,12 @@
 #include <linux/sched/mm.h>
 #include <linux/shmem_fs.h>
 #include <linux/spinlock.h>
+#include <linux/tracepoint.h>
+#include <trace/events/kmem.h>
 
 #include "../internal.h"
 #include "../page_alloc.h"
+#include "../private_fault.h"
 #include "../private_lru.h"
 #include "../private_mempolicy.h"
 #include "../private_migrate.h"
@@ -518,6 +523,218 @@ static void isolated_memory_is_leaving(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, nid_by(&pol, GFP_USERS), f->nid);
 }
 
+struct leave {
+	struct notifier_block ahead, behind;
+	nodemask_t own;
+	bool veto;
+	/* What is said of the node ahead of who takes note that a block leaves or stays */
+	bool at_offline, at_cancel;
+};
+
+static int ahead_of_leaving(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	struct leave *l = container_of(nb, struct leave, ahead);
+
+	if (action == MEM_OFFLINE)
+		l->at_offline = private_nodes_leaving(&l->own);
+	else if (action == MEM_CANCEL_OFFLINE)
+		l->at_cancel = private_nodes_leaving(&l->own);
+	return NOTIFY_OK;
+}
+
+static int behind_leaving(struct notifier_block *nb, unsigned long action, void *arg)
+{
+	struct leave *l = container_of(nb, struct leave, behind);
+
+	return action == MEM_GOING_OFFLINE && l->veto ? notifier_from_errno(-EPROTO) : NOTIFY_OK;
+}
+
+static void stop_listening(void *nb)
+{
+	unregister_memory_notifier(nb);
+}
+
+static void listen(struct kunit *test, struct notifier_block *nb, notifier_fn_t call, int priority)
+{
+	nb->notifier_call = call;
+	nb->priority = priority;
+	KUNIT_ASSERT_EQ(test, register_memory_notifier(nb), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_listening, nb), 0);
+}
+
+static int block_offline(struct memory_block *mem, void *unused)
+{
+	return device_offline(&mem->dev);
+}
+
+/* Not by its owner, of whom it is known that he unplugs the node */
+static int take_offline(const struct fixture *f)
+{
+	int ret;
+
+	lock_device_hotplug();
+	ret = walk_memory_blocks(f->block.start, range_len(&f->block), NULL, block_offline);
+	unlock_device_hotplug();
+	return ret;
+}
+
+/* Between its isolation, which ends first, and the news that a block has gone or stays */
+static void blocks_leave_until_they_have_gone(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct leave *l = kunit_kzalloc(test, sizeof(*l), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, l);
+	l->own = nodemask_of_node(f->nid);
+	listen(test, &l->ahead, ahead_of_leaving, INT_MAX);
+	listen(test, &l->behind, behind_leaving, INT_MIN);
+
+	l->veto = true;
+	KUNIT_EXPECT_EQ(test, take_offline(f), -EPROTO);
+	KUNIT_EXPECT_TRUE(test, l->at_cancel);
+	KUNIT_EXPECT_FALSE(test, private_nodes_leaving(&l->own));
+
+	l->veto = false;
+	KUNIT_EXPECT_EQ(test, take_offline(f), 0);
+	KUNIT_EXPECT_TRUE(test, l->at_offline);
+	KUNIT_EXPECT_FALSE(test, private_nodes_leaving(&l->own));
+}
+
+/* Whose problem a full node is, see mm/private_fault.c */
+static void full_is_sigbus_for_who_asked(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct vm_area_struct *vma = kunit_kzalloc(test, sizeof(*vma), GFP_KERNEL);
+	struct mempolicy pol = policy_for(f, MPOL_BIND);
+	struct vm_fault vmf = { .vma = vma, .flags = FAULT_FLAG_USER };
+
+	KUNIT_ASSERT_NOT_NULL(test, vma);
+	vma->vm_policy = &pol;
+	KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_NOPAGE);
+	take_all(test, f->nid);
+	KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_SIGBUS);
+
+	/* It can do without memory. */
+	if (VM_DROPPABLE != VM_NONE) {
+		vm_flags_init(vma, VM_DROPPABLE);
+		KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_OOM);
+		vm_flags_init(vma, VM_NONE);
+	}
+#ifdef CONFIG_MEMCG_V1
+	/* It waits for its memory cgroup. */
+	current->memcg_in_oom = root_mem_cgroup;
+	KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_OOM);
+	current->memcg_in_oom = NULL;
+#endif
+	KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_SIGBUS);
+	vmf.flags = 0;
+	KUNIT_EXPECT_TRUE(test, private_fault_oom(&vmf) == VM_FAULT_OOM);
+}
+
+/* A node that is replaced while a request for its memory is under way */
+struct replacing {
+	const struct task_struct *task;
+	struct mempolicy pol;
+	int nid;
+	u32 stamp;
+	/* So many pages come of a node that is younger than the name then. */
+	int replaced;
+	/* And the name is made again as soon as the page was given back. */
+	bool renamed;
+	int came, went;
+};
+
+static bool page_of_node(const struct replacing *r, const struct page *page)
+{
+	return current == r->task && page && page_to_nid(page) == r->nid;
+}
+
+static void page_came(void *data, struct page *page, unsigned int order, gfp_t gfp,
+		      int migratetype)
+{
+	struct replacing *r = data;
+
+	if (page_of_node(r, page) && ++r->came <= r->replaced)
+		r->pol.private_stamp = r->stamp - 1;
+}
+
+static void page_went(void *data, struct page *page, unsigned int order)
+{
+	struct replacing *r = data;
+
+	if (!page_of_node(r, page))
+		return;
+	r->went++;
+	if (r->renamed)
+		r->pol.private_stamp = r->stamp;
+}
+
+static void stop_page_came(void *data)
+{
+	unregister_trace_mm_page_alloc(page_came, data);
+	tracepoint_synchronize_unregister();
+}
+
+static void stop_page_went(void *data)
+{
+	unregister_trace_mm_page_free(page_went, data);
+	tracepoint_synchronize_unregister();
+}
+
+/* Is a page of the node what such a request is answered with? */
+static bool answered_by_node(struct kunit *test, struct replacing *r, int mode, int replaced,
+			     bool renamed)
+{
+	const struct fixture f = { .nid = r->nid };
+	struct folio *folio;
+	int came, went, nid;
+
+	r->pol = policy_for(&f, mode);
+	r->stamp = r->pol.private_stamp;
+	r->replaced = replaced;
+	r->renamed = renamed;
+	r->came = 0;
+	r->went = 0;
+	folio = folio_alloc_mpol(GFP_USERS, 0, &r->pol, 0, numa_node_id());
+	came = r->came;
+	went = r->went;
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	nid = folio_nid(folio);
+	folio_put(folio);
+
+	/* What it is not answered with is given back, and it is asked twice at most. */
+	KUNIT_EXPECT_EQ_MSG(test, went, replaced, "mode %d", mode);
+	KUNIT_EXPECT_EQ_MSG(test, came, replaced + (nid == r->nid), "mode %d", mode);
+	KUNIT_EXPECT_TRUE(test, nid == r->nid || node_state(nid, N_MEMORY));
+	return nid == r->nid;
+}
+
+/* A page of the node that was there is no page of the one that was named. */
+static void replaced_during_a_request(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER);
+	struct replacing *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	int i;
+
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->task = current;
+	r->nid = f->nid;
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc(page_came, r), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_page_came, r), 0);
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_free(page_went, r), 0);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_page_went, r), 0);
+
+	for (i = 0; i < ARRAY_SIZE(modes); i++) {
+		KUNIT_EXPECT_TRUE(test, answered_by_node(test, r, modes[i], 0, false));
+		KUNIT_EXPECT_FALSE(test, answered_by_node(test, r, modes[i], 1, false));
+		/* One that is there by then may be one that was named. */
+		KUNIT_EXPECT_TRUE(test, answered_by_node(test, r, modes[i], 1, true));
+		KUNIT_EXPECT_FALSE(test, answered_by_node(test, r, modes[i], 2, true));
+	}
+}
+
 /* For others it is the default policy. */
 static void others_have_their_own(struct kunit *test)
 {
@@ -697,6 +914,31 @@ static void pins_take_the_feature(struct kunit *test)
 		pol.private_stamp--;
 		KUNIT_EXPECT_TRUE(test, node_state(nid_of_pin(&pol), N_MEMORY));
 	}
+}
+
+/* Not even with the feature: what is about to be taken offline cannot stay. */
+static void isolated_memory_is_not_pinned(struct kunit *test)
+{
+	struct fixture *f = node_with(test, PRIVATE_NODE_USER | PRIVATE_NODE_LTPIN);
+	const unsigned long pfn = PHYS_PFN(f->block.start), end = PHYS_PFN(f->block.end + 1);
+	bool before, during = true, after;
+	struct folio *folio;
+	int err;
+
+	folio = __folio_alloc(GFP_USERS | __GFP_THISNODE | __GFP_PRIVATE, 0, f->nid, NULL);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	before = private_folio_pinnable(folio);
+	err = start_isolate_page_range(pfn, end, PB_ISOLATE_MODE_OTHER);
+	if (!err) {
+		during = private_folio_pinnable(folio);
+		undo_isolate_page_range(pfn, end);
+	}
+	after = private_folio_pinnable(folio);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, err, 0);
+	KUNIT_EXPECT_TRUE(test, before);
+	KUNIT_EXPECT_FALSE(test, during);
+	KUNIT_EXPECT_TRUE(test, after);
 }
 
 #if defined(CONFIG_MEMFD_CREATE) && defined(CONFIG_SHMEM)
@@ -880,10 +1122,14 @@ static struct kunit_case private_policy_cases[] = {
 	KUNIT_CASE(full_nodes),
 	KUNIT_CASE(listed_pages_are_free),
 	KUNIT_CASE(isolated_memory_is_leaving),
+	KUNIT_CASE(blocks_leave_until_they_have_gone),
+	KUNIT_CASE(full_is_sigbus_for_who_asked),
+	KUNIT_CASE(replaced_during_a_request),
 	KUNIT_CASE(others_have_their_own),
 	KUNIT_CASE(targets_of_migration),
 	KUNIT_CASE(migration_takes_permission),
 	KUNIT_CASE(pins_take_the_feature),
+	KUNIT_CASE(isolated_memory_is_not_pinned),
 #if defined(CONFIG_MEMFD_CREATE) && defined(CONFIG_SHMEM)
 	KUNIT_CASE(pins_of_files),
 #endif

@@ -1372,9 +1372,10 @@ static long pages_on(const char *map, int nid)
 	return -1;
 }
 
-static char *private_pages(void)
+/* So many pages, bound to the node and not touched yet */
+static char *bound_pages(int pages)
 {
-	size_t size = PAGES * getpagesize();
+	size_t size = pages * getpagesize();
 	unsigned long nodes[LONGS] = {};
 	char *map;
 
@@ -1386,7 +1387,15 @@ static char *private_pages(void)
 	if (syscall(SYS_mbind, map, size, MPOL_BIND | MPOL_F_STATIC_NODES |
 		    MPOL_F_PRIVATE, nodes, MAX_NODES, 0))
 		return NULL;
-	memset(map, 1, size);
+	return map;
+}
+
+static char *private_pages(void)
+{
+	char *map = bound_pages(PAGES);
+
+	if (map)
+		memset(map, 1, PAGES * getpagesize());
 	return map;
 }
 
@@ -1567,6 +1576,305 @@ TEST_F_TIMEOUT(cpuset, pages_in_numa_stat, TIMEOUT)
 	EXPECT_EQ(0, in_task(procs, charged, &m));
 	m.stat = strdup(cg_path("", "memory.numa_stat"));
 	EXPECT_EQ(0, in_task(procs, charged, &m));
+}
+
+/* ---- Partitions ---- */
+
+/* The last CPU that tasks can have, and that is not the only one; -1: there is none. */
+static int second_cpu(void)
+{
+	char buf[4096];
+	int last = -1, count = 0;
+
+	if (read_file(CGROUP2 "/cpuset.cpus.effective", buf, sizeof(buf)) < 0)
+		return -1;
+	for (int cpu = 0; cpu < MAX_NODES; cpu++) {
+		if (!list_has(buf, cpu))
+			continue;
+		last = cpu;
+		count++;
+	}
+	return count > 1 ? last : -1;
+}
+
+static bool is_partition_root(const char *cgroup)
+{
+	char buf[256];
+
+	return read_file(cg_path(cgroup, "cpuset.cpus.partition"), buf, sizeof(buf)) >= 0 &&
+	       !strcmp(buf, "root\n");
+}
+
+/*
+ * Who has CPUs for himself has private nodes as others have, whichever came first,
+ * and what becomes of his nodes is no matter of his CPUs. The cgroup of the test is
+ * no partition: that takes exclusive CPUs of it, too.
+ */
+TEST_F_TIMEOUT(cpuset, partition_root, TIMEOUT)
+{
+	char text[16], plain[16];
+	struct moving m;
+	const char *procs;
+	int cpu;
+
+	if (!has_private_policy())
+		SKIP(return, "needs MPOL_F_PRIVATE");
+	cpu = second_cpu();
+	if (cpu < 0)
+		SKIP(return, "needs two CPUs");
+	snprintf(text, sizeof(text), "%d", cpu);
+	snprintf(plain, sizeof(plain), "%d", machine.a);
+	ASSERT_TRUE(cg_make("c"));
+	procs = strdup(cg_path("c", "cgroup.procs"));
+	m.mems = strdup(cg_path("c", "cpuset.mems"));
+	m.before = self->named;
+	m.after = plain;
+
+	ASSERT_EQ(0, set_mems("c", "%s", self->named));
+	ASSERT_EQ(0, write_file(cg_path("", "cpuset.cpus.exclusive"), text));
+	ASSERT_EQ(0, write_file(cg_path("c", "cpuset.cpus.exclusive"), text));
+	ASSERT_EQ(0, write_file(cg_path("c", "cpuset.cpus.partition"), "root"));
+	ASSERT_TRUE(is_partition_root("c"));
+	EXPECT_EQ(OFFERED | GRANTED | OWNED | HAS_A, task_facts("c"));
+	EXPECT_TRUE(shown("c"));
+
+	/* Its pages go when the node goes, and nothing is had of it then. */
+	EXPECT_EQ(0, in_task(procs, moved, &m));
+	EXPECT_EQ(OWNED | HAS_A, task_facts("c"));
+	EXPECT_FALSE(shown("c"));
+	EXPECT_TRUE(is_partition_root("c"));
+
+	EXPECT_EQ(0, set_mems("c", "%s", self->named));
+	EXPECT_EQ(OFFERED | GRANTED | OWNED | HAS_A, task_facts("c"));
+	EXPECT_TRUE(is_partition_root("c"));
+	EXPECT_EQ(0, write_file(cg_path("c", "cpuset.cpus.partition"), "member"));
+	EXPECT_EQ(OFFERED | GRANTED | OWNED | HAS_A, task_facts("c"));
+}
+
+/* ---- While a node comes and goes ---- */
+
+#define SECONDS	3
+/* In which a slow machine has seen both */
+#define PATIENCE	120
+/* Few, as the memory may be that of an emulated device. */
+#define FEW	8
+#define FORKED	64
+
+/* Writes one mask after the other, until it is ended. */
+static pid_t writes_masks(const struct moving *m)
+{
+	pid_t pid = fork();
+
+	if (pid)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (!write_file(m->mems, m->after) && !usleep(20000) &&
+	       !write_file(m->mems, m->before))
+		usleep(20000);
+	_exit(FAILED);
+}
+
+/* Did it go on until now? */
+static bool ended(pid_t pid)
+{
+	int code;
+
+	return !kill(pid, SIGKILL) && waitpid(pid, &code, 0) == pid && WIFSIGNALED(code);
+}
+
+/* How many of the few pages are where; of those that are moved right now it is unknown. */
+struct places {
+	int private, ordinary, elsewhere;
+};
+
+static bool find_places(char *map, struct places *places)
+{
+	int status[FEW];
+	void *pages[FEW];
+
+	memset(places, 0, sizeof(*places));
+	for (int i = 0; i < FEW; i++)
+		pages[i] = map + i * getpagesize();
+	if (syscall(SYS_move_pages, 0, (unsigned long)FEW, pages, NULL, status, 0))
+		return false;
+	for (int i = 0; i < FEW; i++) {
+		if (status[i] == machine.nid)
+			places->private++;
+		else if (status[i] == machine.a)
+			places->ordinary++;
+		else if (status[i] >= 0)
+			places->elsewhere++;
+	}
+	return true;
+}
+
+/* Touches them anew, and looks where they are. */
+static bool touch_few(char *map, int value, struct places *places)
+{
+	const int page = getpagesize();
+
+	if (madvise(map, FEW * page, MADV_DONTNEED))
+		return false;
+	for (int i = 0; i < FEW; i++)
+		map[i * page] = value;
+	return find_places(map, places);
+}
+
+static bool few_are(const char *map, int value)
+{
+	for (int i = 0; i < FEW; i++)
+		if (map[i * getpagesize()] != value)
+			return false;
+	return true;
+}
+
+/*
+ * Faults on the node while others write who has it: there is memory in any case,
+ * and it is of the node or of the ordinary one of the mask. At last there is time to
+ * look whether it is of the right one.
+ */
+static int faults(void *arg)
+{
+	const struct moving *m = arg;
+	const time_t start = time(NULL);
+	bool private = false, ordinary = false;
+	char *map = bound_pages(FEW);
+	struct places now;
+	int value = 0;
+	pid_t writer;
+
+	if (!map)
+		return FAILED;
+	writer = writes_masks(m);
+	if (writer < 0)
+		return FAILED | 1;
+	while (time(NULL) - start <= SECONDS ||
+	       ((!private || !ordinary) && time(NULL) - start < PATIENCE)) {
+		value = value % 100 + 1;
+		if (!touch_few(map, value, &now) || now.elsewhere || !few_are(map, value))
+			return FAILED | 2;
+		private |= now.private;
+		ordinary |= now.ordinary;
+	}
+	if (!ended(writer))
+		return FAILED | 3;
+	if (!private || !ordinary)
+		return FAILED | 4 | private;
+
+	if (write_file(m->mems, m->before) || !touch_few(map, 101, &now))
+		return FAILED | 8;
+	if (now.private != FEW)
+		return FAILED | 9;
+	if (write_file(m->mems, m->after) || !find_places(map, &now) || !few_are(map, 101))
+		return FAILED | 10;
+	if (now.ordinary != FEW)
+		return FAILED | 11;
+	if (!touch_few(map, 102, &now) || now.ordinary != FEW)
+		return FAILED | 12;
+	return 0;
+}
+
+TEST_F_TIMEOUT(cpuset, faults_while_masks_change, TIMEOUT)
+{
+	struct moving m;
+	char plain[16];
+
+	if (!has_private_policy())
+		SKIP(return, "needs MPOL_F_PRIVATE");
+	ASSERT_TRUE(cg_make("c"));
+	ASSERT_EQ(0, set_mems("c", "%s", self->named));
+	m.mems = strdup(cg_path("c", "cpuset.mems"));
+	snprintf(plain, sizeof(plain), "%d", machine.a);
+	m.before = self->named;
+	m.after = plain;
+	kernel_says("");
+	/* FAILED alone is also what somebody is who was killed. */
+	EXPECT_EQ(0, in_task(cg_path("c", "cgroup.procs"), faults, &m));
+	/* Without memory, or for a moment without */
+	EXPECT_EQ(0, kernel_says("VM_FAULT_OOM"));
+}
+
+/* Is this page made on the wanted node, once the writer has done his work? */
+static int child_of_now(const int *pipes, char *page, int want)
+{
+	int nid = -1;
+	char c;
+
+	/* There is nothing in it, and it ends. */
+	close(pipes[1]);
+	if (read(pipes[0], &c, 1))
+		return FAILED;
+	*page = 1;
+	if (syscall(SYS_get_mempolicy, &nid, NULL, 0, page, MPOL_F_NODE | MPOL_F_ADDR))
+		return FAILED | 1;
+	return nid == want ? 0 : 1;
+}
+
+/*
+ * Forks until a mask is written. Returns how many of the children do not have the
+ * nodes of that mask: they were copied from who had others, or was given these.
+ */
+static int forked_during(const char *mems, const char *mask, char *page, int want)
+{
+	pid_t writer, children[FORKED];
+	int pipes[2], code = 0, nr = 0, wrong = 0;
+	bool written = false;
+
+	if (pipe(pipes))
+		return FAILED;
+	writer = fork();
+	if (!writer) {
+		close(pipes[1]);
+		_exit(write_file(mems, mask));
+	}
+	while (writer > 0 && nr < FORKED && !written) {
+		children[nr] = fork();
+		if (!children[nr])
+			_exit(child_of_now(pipes, page, want));
+		if (children[nr] < 0)
+			break;
+		nr++;
+		written = waitpid(writer, &code, WNOHANG) == writer;
+	}
+	if (writer > 0 && !written)
+		written = waitpid(writer, &code, 0) == writer;
+	close(pipes[1]);
+	close(pipes[0]);
+	if (!written || code || !nr)
+		wrong = FAILED;
+	for (int i = 0; i < nr; i++)
+		wrong += waitpid(children[i], &code, 0) != children[i] || code;
+	return wrong;
+}
+
+static int forks(void *arg)
+{
+	const struct moving *m = arg;
+	const time_t start = time(NULL);
+	char *page = bound_pages(1);
+	int wrong = page ? 0 : FAILED;
+
+	for (int i = 0; !wrong && time(NULL) - start <= SECONDS; i++)
+		wrong = i % 2 ? forked_during(m->mems, m->before, page, machine.nid) :
+				forked_during(m->mems, m->after, page, machine.a);
+	return wrong;
+}
+
+/* Children have the nodes of now, and not those of when they were copied. */
+TEST_F_TIMEOUT(cpuset, forks_while_masks_change, TIMEOUT)
+{
+	struct moving m;
+	char plain[16];
+
+	if (!has_private_policy())
+		SKIP(return, "needs MPOL_F_PRIVATE");
+	ASSERT_TRUE(cg_make("c"));
+	ASSERT_EQ(0, set_mems("c", "%s", self->named));
+	m.mems = strdup(cg_path("c", "cpuset.mems"));
+	snprintf(plain, sizeof(plain), "%d", machine.a);
+	m.before = self->named;
+	m.after = plain;
+	EXPECT_EQ(0, in_task(cg_path("c", "cgroup.procs"), forks, &m));
 }
 
 int main(int argc, char **argv)

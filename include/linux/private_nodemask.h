@@ -46,6 +46,21 @@ static inline const nodemask_t *ordinary_nodes(const nodemask_t *nodes,
 }
 
 /**
+ * nodes_weight_ordinary - how many nodes of a nodemask are ordinary?
+ * @nodes: the mask
+ *
+ * Context: Any.
+ * Return: the number.
+ */
+static inline unsigned int nodes_weight_ordinary(const nodemask_t *nodes)
+{
+	if (!private_nodes_enabled())
+		return nodes_weight(*nodes);
+	return bitmap_weight_andnot(nodes->bits, private_nodes_mask.bits,
+				    MAX_NUMNODES);
+}
+
+/**
  * nodes_drop_private - make a nodemask its ordinary part
  * @nodes: the mask
  *
@@ -145,6 +160,11 @@ static inline int next_node_with_any_memory(int nid)
 /* A macro, as to take the address of @part changes the caller's code. */
 #define ordinary_nodes(nodes, part)	((void)sizeof(part),		\
 					 (const nodemask_t *)(nodes))
+
+static inline unsigned int nodes_weight_ordinary(const nodemask_t *nodes)
+{
+	return nodes_weight(*nodes);
+}
 
 static inline void nodes_drop_private(nodemask_t *nodes) {}
 

@@ -72,6 +72,8 @@ static void each_node_is_in_one_part(struct kunit *test)
 				node_set(nid, mask);
 		}
 		ordinary = *ordinary_nodes(&mask, &room);
+		KUNIT_EXPECT_EQ(test, nodes_weight_ordinary(&mask),
+				nodes_weight(ordinary));
 		private = mask;
 		nodes_keep_private(&private);
 

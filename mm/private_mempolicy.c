@@ -212,8 +212,8 @@ static struct page *private_alloc_free(gfp_t gfp, unsigned int order, int nid,
 }
 
 /*
- * Of nodes of either kind. The mask stays out of the caller, as one on the stack
- * is cleared by compilers of those who want it, and has room for all nodes.
+ * Of nodes of either kind. Not inlined: CONFIG_INIT_STACK_ALL_ZERO has the mask,
+ * which is as large as there can be nodes, cleared by who has it on the stack.
  */
 static noinline_for_stack struct page *
 private_alloc_either(gfp_t gfp, unsigned int order, const struct mempolicy *pol,
@@ -236,17 +236,15 @@ static struct page *private_alloc_nearest(gfp_t gfp, unsigned int order,
 	if (pol->home_node != NUMA_NO_NODE)
 		nid = pol->home_node;
 
-	/* Who named no ordinary node has others, or none. */
+	/* Where no ordinary node was named, pol->nodes has none of those named. */
 	if (bitmap_intersects(pol->nodes.bits, pol->w.user_nodemask.bits,
 			      nr_node_ids)) {
 		page = private_alloc_either(gfp, order, pol, nid, usable);
-		if (page)
+		if (page || pol->mode == MPOL_PREFERRED_MANY)
 			return page;
 	} else if (pol->mode == MPOL_PREFERRED_MANY) {
 		return private_alloc_free(gfp, order, nid, usable);
 	}
-	if (pol->mode == MPOL_PREFERRED_MANY)
-		return NULL;
 	return private_alloc_keyed(private_gfp(gfp), order, nid, usable);
 }
 

@@ -15,8 +15,8 @@
  * but the owner could add some, so there is nothing to order; and whoever
  * unplugs another node may hold device_hotplug_lock for ever.
  *
- * What is read without these are private_nodes_mask and the features of nodes,
- * bit by bit: a bit of a node does not change while the node has memory.
+ * What is read without these are private_nodes_mask, bit by bit, and the features
+ * of a node, all at once: neither changes while the node has memory.
  */
 #define pr_fmt(fmt) "private_node: " fmt
 

@@ -177,12 +177,8 @@ static void private_nodes_of_users(nodemask_t *nodes)
 /* Leave those that no cpuset keeps from the task. */
 static void private_nodes_offered(nodemask_t *nodes)
 {
-	int nid;
-
-	for_each_node_mask(nid, *nodes) {
-		if (!private_node_offered(nid))
-			node_clear(nid, *nodes);
-	}
+	if (cpusets_enabled())
+		nodes_and(*nodes, *nodes, cpuset_current_mems_allowed);
 }
 
 /**

@@ -73,7 +73,7 @@ static gfp_t private_gfp_reclaim(gfp_t gfp, unsigned int order)
 	return gfp;
 }
 
-/* What was free is gone; the masks stay out of the stack of who got some. */
+/* What was free is gone. Not inlined, see private_alloc_either(). */
 static noinline_for_stack struct page *
 private_alloc_reclaimed(gfp_t gfp, unsigned int order, int nid,
 			nodemask_t *nodemask, const nodemask_t *named,

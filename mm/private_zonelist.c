@@ -290,8 +290,8 @@ static bool private_node_open(int nid, bool needs_permission)
 }
 
 /*
- * May it have pages of all private nodes of @nodemask, and has that any? So it is
- * as a rule, and then the mask need not be copied.
+ * Is there a private node in @nodemask, and may the request have pages of all that
+ * there are? That is the rule, and spares a copy of the mask without the others.
  */
 static bool private_all_open(gfp_t gfp, const nodemask_t *nodemask)
 {
@@ -479,8 +479,8 @@ static bool private_may_collect(gfp_t gfp)
 }
 
 /*
- * Not all nodes are open, or they have nothing on their free lists, which has
- * been tried then. The masks stay out of the stack of who got a page.
+ * Not all nodes are open, or they have nothing on their free lists: then that has
+ * been @tried. Not inlined, see private_alloc_either().
  */
 static noinline_for_stack struct page *
 private_alloc_rest(gfp_t gfp, unsigned int order, int nid,

@@ -1083,6 +1083,42 @@ static void any_allocation_of_an_unplug_may_fail(struct kunit *test)
 		a->plugged[b] = false;
 	expect_plugged(test, a, false);
 }
+
+/*
+ * Shadow of KASAN for memory that goes online has its address. What is left there
+ * of an area that could not be filled would be freed twice, see mm/vmalloc.c.
+ */
+static void a_failed_area_is_free_at_once(struct kunit *test)
+{
+	const unsigned long size = 8 * PAGE_SIZE;
+	/* In the middle: others begin at either end. */
+	const unsigned long addr =
+		PAGE_ALIGN(VMALLOC_START + (VMALLOC_END - VMALLOC_START) / 2);
+	unsigned int nth, left, failed = 0;
+	bool stays;
+	void *ptr;
+
+	require_failing_allocations(test);
+	KUNIT_ASSERT_NULL(test, find_vm_area((void *)addr));
+	for (nth = 1;; nth++) {
+		current->fail_nth = nth;
+		ptr = __vmalloc_node_range(size, 1, addr, addr + size + PAGE_SIZE,
+					   GFP_KERNEL | __GFP_NOWARN, PAGE_KERNEL, 0,
+					   NUMA_NO_NODE, __builtin_return_address(0));
+		stays = !ptr && find_vm_area((void *)addr);
+		left = current->fail_nth;
+		current->fail_nth = 0;
+		KUNIT_EXPECT_FALSE_MSG(test, stays, "allocation %u", nth);
+		failed += !ptr && !left;
+		vfree(ptr);
+		/* Nobody else can have the address then. */
+		vm_unmap_aliases();
+		if (left)
+			break;
+	}
+	KUNIT_EXPECT_NOT_NULL(test, ptr);
+	KUNIT_EXPECT_GT(test, failed, 0);
+}
 #endif
 
 static int released_nid = NUMA_NO_NODE;
@@ -3611,6 +3647,7 @@ static struct kunit_case private_node_cases[] = {
 	KUNIT_CASE_SLOW(any_allocation_of_a_plug_may_fail),
 	KUNIT_CASE_SLOW(any_allocation_of_a_long_plug_may_fail),
 	KUNIT_CASE_SLOW(any_allocation_of_an_unplug_may_fail),
+	KUNIT_CASE(a_failed_area_is_free_at_once),
 #endif
 	KUNIT_CASE(changes_features_without_memory),
 	KUNIT_CASE(pool_is_empty),

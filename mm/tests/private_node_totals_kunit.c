@@ -872,6 +872,8 @@ static void a_failed_addition_unmaps_its_own(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, is_mapped(__va(f->blocks[b].end)));
 		KUNIT_EXPECT_FALSE(test, is_mapped(__va(f->blocks[!b].start)));
 		KUNIT_EXPECT_FALSE(test, is_mapped(__va(f->blocks[!b].end)));
+		KUNIT_EXPECT_FALSE(test,
+				   pfn_in_present_section(PHYS_PFN(f->blocks[!b].start)));
 		unplug_action(f);
 		KUNIT_EXPECT_FALSE(test, is_mapped(__va(f->blocks[b].start)));
 	}

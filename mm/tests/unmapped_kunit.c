@@ -82,6 +82,16 @@ static void all_orders_are_absent_and_zero(struct kunit *test)
 }
 
 /* What was in a block when it left must not be read by who gets it. */
+static void expect_erased_block(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	check_pages(test, page, pageblock_order);
+	__free_pages(page, pageblock_order);
+	expect_nothing_left(test);
+}
+
 static void blocks_leave_with_contents(struct kunit *test)
 {
 	struct page *page;
@@ -94,11 +104,7 @@ static void blocks_leave_with_contents(struct kunit *test)
 		__free_pages(page, pageblock_order);
 
 		/* Most likely the same one. */
-		page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
-		KUNIT_ASSERT_NOT_NULL(test, page);
-		check_pages(test, page, pageblock_order);
-		__free_pages(page, pageblock_order);
-		expect_nothing_left(test);
+		expect_erased_block(test);
 	}
 }
 
@@ -337,11 +343,7 @@ static void ranges_are_erased(struct kunit *test)
 	/* All that is free is looked at. */
 	expect_consistent(test);
 
-	page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	check_pages(test, page, pageblock_order);
-	__free_pages(page, pageblock_order);
-	expect_nothing_left(test);
+	expect_erased_block(test);
 }
 
 /* A block beside an unmapped one, all of it allocated. */

@@ -224,6 +224,16 @@ static void cpusets_confine(struct kunit *test)
 #endif
 }
 
+/* All blocks that a node has, mapped as they are */
+static void take_blocks(int nid, struct list_head *held)
+{
+	struct page *page;
+
+	while ((page = alloc_pages_node(nid, GFP_KERNEL | __GFP_THISNODE |
+					__GFP_NORETRY | __GFP_NOWARN, pageblock_order)))
+		list_add(&page->lru, held);
+}
+
 /* As for other memory, the kernel's own use goes on elsewhere, and a user's fails. */
 static void full_cpusets(struct kunit *test)
 {
@@ -232,13 +242,7 @@ static void full_cpusets(struct kunit *test)
 	struct page *page;
 	LIST_HEAD(held);
 
-	for (;;) {
-		page = alloc_pages_node(there, GFP_KERNEL | __GFP_THISNODE |
-					__GFP_NORETRY | __GFP_NOWARN, pageblock_order);
-		if (!page)
-			break;
-		list_add(&page->lru, &held);
-	}
+	take_blocks(there, &held);
 	confine_to(test, there);
 	page = alloc_pages_unmapped(GFP_USER | __GFP_NORETRY | __GFP_NOWARN, 0);
 	KUNIT_EXPECT_NULL(test, page);
@@ -262,13 +266,7 @@ static void failures_are_of_one_node(struct kunit *test)
 	struct page *page;
 	LIST_HEAD(held);
 
-	for (;;) {
-		page = alloc_pages_node(there, GFP_KERNEL | __GFP_THISNODE |
-					__GFP_NORETRY | __GFP_NOWARN, pageblock_order);
-		if (!page)
-			break;
-		list_add(&page->lru, &held);
-	}
+	take_blocks(there, &held);
 	page = alloc_from(there, GFP_KERNEL | __GFP_THISNODE | __GFP_NORETRY, 0);
 	KUNIT_EXPECT_NULL(test, page);
 	if (page)

@@ -1774,19 +1774,26 @@ static int faults(void *arg)
 	return 0;
 }
 
+/* A cgroup "c" that was granted the nodes @named, and is to lose the private one */
+static bool moving_make(struct moving *m, const char *named)
+{
+	static char plain[16];
+
+	snprintf(plain, sizeof(plain), "%d", machine.a);
+	*m = (struct moving){ .before = named, .after = plain };
+	if (!cg_make("c") || set_mems("c", "%s", named))
+		return false;
+	m->mems = strdup(cg_path("c", "cpuset.mems"));
+	return m->mems;
+}
+
 TEST_F_TIMEOUT(cpuset, faults_while_masks_change, TIMEOUT)
 {
 	struct moving m;
-	char plain[16];
 
 	if (!has_private_policy())
 		SKIP(return, "needs MPOL_F_PRIVATE");
-	ASSERT_TRUE(cg_make("c"));
-	ASSERT_EQ(0, set_mems("c", "%s", self->named));
-	m.mems = strdup(cg_path("c", "cpuset.mems"));
-	snprintf(plain, sizeof(plain), "%d", machine.a);
-	m.before = self->named;
-	m.after = plain;
+	ASSERT_TRUE(moving_make(&m, self->named));
 	kernel_says("");
 	/* FAILED alone is also what somebody is who was killed. */
 	EXPECT_EQ(0, in_task(cg_path("c", "cgroup.procs"), faults, &m));
@@ -1864,16 +1871,10 @@ static int forks(void *arg)
 TEST_F_TIMEOUT(cpuset, forks_while_masks_change, TIMEOUT)
 {
 	struct moving m;
-	char plain[16];
 
 	if (!has_private_policy())
 		SKIP(return, "needs MPOL_F_PRIVATE");
-	ASSERT_TRUE(cg_make("c"));
-	ASSERT_EQ(0, set_mems("c", "%s", self->named));
-	m.mems = strdup(cg_path("c", "cpuset.mems"));
-	snprintf(plain, sizeof(plain), "%d", machine.a);
-	m.before = self->named;
-	m.after = plain;
+	ASSERT_TRUE(moving_make(&m, self->named));
 	EXPECT_EQ(0, in_task(cg_path("c", "cgroup.procs"), forks, &m));
 }
 

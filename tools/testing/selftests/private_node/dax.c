@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Files, lists of nodes and dax devices */
+/* Files, lists of nodes, dax devices and user namespaces */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -117,4 +118,13 @@ bool node_in(const char *list, int nid)
 
 	snprintf(path, sizeof(path), NODES "/%s", list);
 	return read_file(path, buf, sizeof(buf)) >= 0 && list_has(buf, nid);
+}
+
+int namespace_enter(void)
+{
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNS))
+		return errno;
+	return write_file("/proc/self/setgroups", "deny") ?:
+	       write_file("/proc/self/uid_map", "0 0 1") ?:
+	       write_file("/proc/self/gid_map", "0 0 1");
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Files, lists of nodes and dax devices: what the tests of private nodes have in
- * common, those of private_policy, too.
+ * Files, lists of nodes, dax devices and user namespaces: what the tests of private
+ * nodes have in common, those of private_policy, too.
  */
 #ifndef PRIVATE_NODE_DAX_H
 #define PRIVATE_NODE_DAX_H
@@ -29,5 +29,7 @@ bool dax_is_ours(const char *name);
 bool list_has(const char *list, int nid);
 /* Is it in one of the lists of /sys/devices/system/node? */
 bool node_in(const char *list, int nid);
+/* From root to root of a user namespace, in mounts of its own; 0, or the errno */
+int namespace_enter(void);
 
 #endif

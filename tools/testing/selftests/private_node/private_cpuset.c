@@ -671,6 +671,43 @@ TEST_F_TIMEOUT(cpuset, writer_is_who_opened, TIMEOUT)
 	close(theirs);
 }
 
+/* The same of root of a user namespace, to whom the file belongs. */
+static int namespace_root_writes(void *arg)
+{
+	struct writing *w = arg;
+
+	return namespace_enter() ? FAILED : write_file(w->path, w->text);
+}
+
+static int namespace_root_writes_fd(void *arg)
+{
+	struct writing *w = arg;
+
+	return namespace_enter() ? FAILED : write_fd(w->fd, w->text);
+}
+
+/* Root of a user namespace has there what it takes to grant, and nowhere else. */
+TEST_F_TIMEOUT(cpuset, namespaces_grant_nothing, TIMEOUT)
+{
+	struct writing w = { .text = self->named };
+
+	if (access("/proc/self/ns/user", F_OK))
+		SKIP(return, "needs CONFIG_USER_NS");
+	ASSERT_TRUE(cg_make("c"));
+	w.path = cg_path("c", "cpuset.mems");
+	ASSERT_EQ(0, in_child(namespace_root_writes, &w));
+	ASSERT_TRUE(mems_has("c", "cpuset.mems", machine.nid));
+	ASSERT_EQ(OFFERED | OWNED | HAS_A, task_facts("c"));
+	ASSERT_FALSE(shown("c"));
+
+	/* What was opened outside grants, whoever writes. */
+	w.fd = open(w.path, O_WRONLY);
+	ASSERT_LE(0, w.fd);
+	ASSERT_EQ(0, in_child(namespace_root_writes_fd, &w));
+	close(w.fd);
+	ASSERT_EQ(OFFERED | GRANTED | OWNED | HAS_A, task_facts("c"));
+}
+
 /* A grant follows the writer, not the time. */
 TEST_F_TIMEOUT(cpuset, named_before_it_was_private, TIMEOUT)
 {

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/capability.h>
+#include <linux/io_uring.h>
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,7 @@
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 
 #include "common.h"
@@ -292,7 +294,10 @@ void touch(char *start, size_t len)
 		*(volatile char *)(start + i) = 1;
 }
 
-/* Without the privilege to place memory, but with all others */
+/*
+ * Without the privilege to place memory, but with all others. Nor do programs have
+ * it that are started then, as root's do.
+ */
 int drop_sys_nice(void)
 {
 	struct __user_cap_header_struct header = {
@@ -301,7 +306,8 @@ int drop_sys_nice(void)
 	struct __user_cap_data_struct data[2];
 	const unsigned int bit = 1U << CAP_SYS_NICE;
 
-	if (syscall(SYS_capget, &header, data))
+	if (prctl(PR_CAPBSET_DROP, CAP_SYS_NICE) ||
+	    syscall(SYS_capget, &header, data))
 		return errno;
 	data[0].effective &= ~bit;
 	data[0].permitted &= ~bit;
@@ -440,6 +446,28 @@ int cgroup_make(const char *name, const struct mask *mems)
 	if (mkdir(path, 0700))
 		return errno;
 	return mems ? cgroup_set_mems(name, mems) : 0;
+}
+
+/* ---- Who asks ---- */
+
+const struct caller callers[NR_CALLERS] = {
+	{ 'P', "", true }, { 'U', "", false }, { 'G', "in", false },
+	{ 'L', "out", true }, { 'l', "out", false },
+};
+
+/* Their cgroups: one that was granted P, and one that leaves it out */
+int callers_make(void)
+{
+	struct mask in = nodes(D, D1), out = in;
+
+	node_add(&in, P);
+	return cgroups_mount("+cpuset") ?: cgroup_make("in", &in) ?:
+	       cgroup_make("out", &out);
+}
+
+int become(const struct caller *caller)
+{
+	return cgroup_enter(caller->cgroup) || (!caller->nice && drop_sys_nice());
 }
 
 /* ---- SIGBUS ---- */
@@ -621,4 +649,28 @@ bool all_swapped(char *start, size_t len)
 		if (!is_swapped(start + i))
 			return false;
 	return true;
+}
+
+/* ---- Pins ---- */
+
+/* A ring of io_uring, whose fixed buffers are pinned as long as it has them */
+int ring_open(void)
+{
+	struct io_uring_params params = {};
+
+	return syscall(SYS_io_uring_setup, 1, &params);
+}
+
+int pin(int ring, char *addr, size_t len)
+{
+	struct iovec iov = { addr, len };
+
+	return syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1) ?
+	       errno : 0;
+}
+
+int unpin(int ring)
+{
+	return syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
+	       errno : 0;
 }

@@ -85,6 +85,25 @@ char *map(size_t len);
 void touch(char *start, size_t len);
 int drop_sys_nice(void);
 
+/* ---- Who asks ---- */
+
+/*
+ * Privileged, Unprivileged, Granted (without privilege, in a cgroup that was), Left
+ * out by his cgroup though privileged, or "l", left out without.
+ */
+struct caller {
+	char letter;
+	const char *cgroup;
+	bool nice;
+};
+
+#define NR_CALLERS	5
+
+extern const struct caller callers[NR_CALLERS];
+
+int callers_make(void);
+int become(const struct caller *caller);
+
 /* ---- What must not happen meanwhile ---- */
 
 struct watch {
@@ -131,6 +150,12 @@ bool swap_on(void);
 void swap_off(void);
 bool in_swap(char *addr);
 bool all_swapped(char *start, size_t len);
+
+/* ---- Pins ---- */
+
+int ring_open(void);
+int pin(int ring, char *addr, size_t len);
+int unpin(int ring);
 
 /* ---- Children ---- */
 

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/io_uring.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <signal.h>
@@ -24,7 +23,6 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -71,18 +69,6 @@ static int migrate(pid_t pid, struct mask from, struct mask to)
 		       to.bits) < 0 ? errno : 0;
 }
 
-/* ---- Cgroups ---- */
-
-/* One that was granted P, and one that leaves it out */
-static int cgroups_make(void)
-{
-	struct mask in = nodes(D, D1), out = in;
-
-	node_add(&in, P);
-	return cgroups_mount("+cpuset") ?: cgroup_make("in", &in) ?:
-	       cgroup_make("out", &out);
-}
-
 /* ---- The fixture ---- */
 
 FIXTURE(pages)
@@ -109,19 +95,6 @@ FIXTURE_TEARDOWN(pages)
 }
 
 /* ---- The tables: who is answered what ---- */
-
-/*
- * Who calls: Privileged, Unprivileged, Granted (without privilege, in a cgroup
- * that was), Left out by his cgroup though privileged, or "l", left out without.
- */
-static const struct caller {
-	char letter;
-	const char *cgroup;
-	bool nice;
-} callers[] = {
-	{ 'P', "", true }, { 'U', "", false }, { 'G', "in", false },
-	{ 'L', "out", true }, { 'l', "out", false },
-};
 
 /* Whose pages: his own, of one to whom the node is offered, of one left out (x) */
 static const char targets[] = "sox";
@@ -267,11 +240,6 @@ static void targets_stop(void)
 	}
 }
 
-static int become(const struct caller *caller)
-{
-	return cgroup_enter(caller->cgroup) || (!caller->nice && drop_sys_nice());
-}
-
 static const char *as_text(int result)
 {
 	return result == NO_ROW ? "nothing in the table" :
@@ -336,9 +304,9 @@ static int everybody(int (*try_one)(char caller, size_t t, unsigned int which),
 {
 	int bad = 0;
 
-	if (cgroups_make() || targets_start())
+	if (callers_make() || targets_start())
 		return -1;
-	for (size_t i = 0; i < ARRAY_SIZE(callers); i++)
+	for (size_t i = 0; i < NR_CALLERS; i++)
 		bad += !!IN_CHILD(TIMEOUT / 3, try_all(&callers[i], try_one, count));
 	targets_stop();
 	return bad;
@@ -1118,28 +1086,6 @@ TEST_F_TIMEOUT(pages, pageout_splits_nothing, TIMEOUT)
 }
 
 /* ---- Pins ---- */
-
-/* A ring of io_uring, whose fixed buffers are pinned as long as it has them */
-static int ring_open(void)
-{
-	struct io_uring_params params = {};
-
-	return syscall(SYS_io_uring_setup, 1, &params);
-}
-
-static int pin(int ring, char *addr, size_t len)
-{
-	struct iovec iov = { addr, len };
-
-	return syscall(SYS_io_uring_register, ring, IORING_REGISTER_BUFFERS, &iov, 1) ?
-	       errno : 0;
-}
-
-static int unpin(int ring)
-{
-	return syscall(SYS_io_uring_register, ring, IORING_UNREGISTER_BUFFERS, NULL, 0) ?
-	       errno : 0;
-}
 
 /* Bound to P, and maybe more; touched or not */
 static char *map_bound(int mode, struct mask mask, bool touched)

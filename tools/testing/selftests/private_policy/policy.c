@@ -25,7 +25,9 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/uio.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -200,11 +202,11 @@ static struct mask class_mask(int class)
 }
 
 /* Who has no permission for P can have none for a mask with U, either. */
-static bool class_is_for(int class, bool privileged)
+static bool class_is_for(int class, bool permitted)
 {
 	if (class == ONLY_PN || class == D_AND_PN)
-		return !privileged;
-	return privileged || (class != ONLY_P && class != D_AND_P && class != P_AND_U);
+		return !permitted;
+	return permitted || (class != ONLY_P && class != D_AND_P && class != P_AND_U);
 }
 
 typedef int (*policy_call)(int mode, struct mask mask);
@@ -225,7 +227,7 @@ static void not_as_said(int mode, int flags, int class, int want, int got)
 }
 
 /* Returns how many combinations were not as the table says. */
-static int try_all(policy_call call, bool privileged)
+static int try_all(policy_call call, bool permitted)
 {
 	int bad = 0, done = 0, mode, flags, class, i, set, want, got;
 
@@ -235,7 +237,7 @@ static int try_all(policy_call call, bool privileged)
 			for (flags = i = 0; i < 4; i++)
 				flags |= set & (1 << i) ? flag_bits[i] : 0;
 			for (class = 0; class < NR_CLASSES; class++) {
-				if (!class_is_for(class, privileged))
+				if (!class_is_for(class, permitted))
 					continue;
 				want = policy_result(mode, flags, class);
 				got = call(mode | flags, class_mask(class));
@@ -277,25 +279,99 @@ FIXTURE_TEARDOWN(policy)
 	if (whats_missing())
 		return;
 	EXPECT_TRUE(watch_end(&self->watch, "Huh VM_FAULT_OOM"));
+	cgroups_remove();
 }
 
 /* ---- Permission and errors ---- */
+
+/* Privilege is no help in a cgroup that leaves the node out. */
+static bool may_name(const struct caller *caller)
+{
+	return strchr("PG", caller->letter);
+}
+
+static int try_as(const struct caller *caller, int (*try)(bool permitted))
+{
+	ksft_print_msg("caller %c\n", caller->letter);
+	return become(caller) || try(may_name(caller));
+}
+
+/* Each caller; returns how many found something. */
+static int everybody(int (*try)(bool permitted))
+{
+	int bad = 0;
+
+	if (callers_make())
+		return -1;
+	for (size_t i = 0; i < NR_CALLERS; i++)
+		bad += !!IN_CHILD(0, try_as(&callers[i], try));
+	return bad;
+}
 
 static int call_set(int mode, struct mask mask)
 {
 	return set_policy(mode, mask);
 }
 
+static int set_all(bool permitted)
+{
+	return try_all(call_set, permitted);
+}
+
+static int bind_all(bool permitted)
+{
+	return try_all(call_mbind, permitted);
+}
+
 TEST_F_TIMEOUT(policy, errors_of_set_mempolicy, TIMEOUT)
 {
-	ASSERT_EQ(0, IN_CHILD(0, try_all(call_set, true)));
-	ASSERT_EQ(0, IN_CHILD(0, drop_sys_nice() || try_all(call_set, false)));
+	ASSERT_EQ(0, everybody(set_all));
 }
 
 TEST_F_TIMEOUT(policy, errors_of_mbind, TIMEOUT)
 {
-	ASSERT_EQ(0, IN_CHILD(0, try_all(call_mbind, true)));
-	ASSERT_EQ(0, IN_CHILD(0, drop_sys_nice() || try_all(call_mbind, false)));
+	ASSERT_EQ(0, everybody(bind_all));
+}
+
+static int set_by_mask(const void *mask, unsigned long bits)
+{
+	return syscall(SYS_set_mempolicy, MPOL_BIND | SV, mask, bits + 1) ? errno : 0;
+}
+
+static int bind_by_mask(const void *mask, unsigned long bits)
+{
+	return syscall(SYS_mbind, range, page, MPOL_BIND | SV, mask, bits + 1, 0) ?
+	       errno : 0;
+}
+
+/* What is wrong with the mask itself */
+TEST_F_TIMEOUT(policy, errors_of_masks, TIMEOUT)
+{
+	int (* const calls[])(const void *mask, unsigned long bits) = {
+		set_by_mask, bind_by_mask,
+	};
+	unsigned long *mask = (unsigned long *)map(2 * page);
+	char *hidden = map(page);
+	int mode;
+
+	range = map(page);
+	ASSERT_TRUE(mask && hidden && range);
+	ASSERT_EQ(0, mprotect(hidden, page, PROT_NONE));
+	mask[P / 64] = 1UL << (P % 64);
+	for (int by_range = 0; by_range < 2; by_range++) {
+		EXPECT_EQ(EFAULT, calls[by_range](hidden, MAX_NODE));
+		/* A page has the most bits that it may have. */
+		EXPECT_EQ(EINVAL, calls[by_range](mask, 8 * page + 1));
+		/* No kernel has so many nodes. */
+		mask[MAX_NODE / 64] = 1;
+		EXPECT_EQ(EINVAL, calls[by_range](mask, 8 * page));
+		mask[MAX_NODE / 64] = 0;
+		ASSERT_EQ(0, get_policy(&mode, NULL, by_range ? range : NULL,
+					by_range ? MPOL_F_ADDR : 0));
+		EXPECT_EQ(MPOL_DEFAULT, mode);
+		EXPECT_EQ(0, calls[by_range](mask, 8 * page));
+		ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
+	}
 }
 
 static int move_all_unprivileged(char *addr)
@@ -1247,34 +1323,169 @@ static void churn(volatile long *rounds)
 	}
 }
 
+static volatile long *rounds_shared(void)
+{
+	void *rounds = mmap(NULL, page, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	return rounds == MAP_FAILED ? NULL : rounds;
+}
+
+static pid_t churn_start(volatile long *rounds)
+{
+	pid_t child;
+
+	*rounds = 0;
+	child = fork();
+	if (!child)
+		churn(rounds);
+	return child;
+}
+
+/* Does it go on, and not end by a signal? */
+static bool churn_goes_on(volatile long *rounds, pid_t child)
+{
+	const long before = *rounds;
+	int status = 0;
+
+	while (*rounds < before + 10 && !waitpid(child, &status, WNOHANG))
+		usleep(1000);
+	if (*rounds >= before + 10)
+		return true;
+	ksft_print_msg("status %#x\n", status);
+	return false;
+}
+
+static void churn_stop(pid_t child)
+{
+	kill(child, SIGKILL);
+	wait_for(child);
+}
+
 TEST_F_TIMEOUT(policy, unplug_in_use, TIMEOUT)
 {
-	volatile long *rounds = mmap(NULL, page, PROT_READ | PROT_WRITE,
-				     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile long *rounds = rounds_shared();
 	pid_t child;
-	long before;
-	int status;
 
-	ASSERT_NE(MAP_FAILED, (void *)rounds);
+	ASSERT_NE(NULL, (void *)rounds);
 	for (int i = 0; i < 3; i++) {
-		*rounds = 0;
-		child = fork();
-		if (!child)
-			churn(rounds);
-		while (*rounds < 10 && !waitpid(child, &status, WNOHANG))
-			usleep(1000);
-		ASSERT_LE(10, *rounds);
+		child = churn_start(rounds);
+		ASSERT_TRUE(churn_goes_on(rounds, child));
 		ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
-		before = *rounds;
-		while (*rounds < before + 10 && !waitpid(child, &status, WNOHANG))
-			usleep(1000);
-		ASSERT_LE(before + 10, *rounds) {
-			TH_LOG("status %#x", status);
-		}
-		kill(child, SIGKILL);
-		wait_for(child);
+		ASSERT_TRUE(churn_goes_on(rounds, child));
+		churn_stop(child);
 		ASSERT_EQ(P, dax_plug(dev_p, "user"));
 	}
+}
+
+/* Pages of P: one that is pinned for long, and some that nobody has touched */
+static char *pinned, *later;
+
+static bool pin_one(int ring)
+{
+	if (dax_write(dev_p, "state", "unplugged") ||
+	    dax_plug(dev_p, "user+ltpin") != P)
+		return false;
+	pinned = map(page);
+	later = map(3 * page);
+	if (!pinned || !later ||
+	    bind_range(pinned, page, MPOL_BIND | SV, nodes(P, -1), 0) ||
+	    bind_range(later, 3 * page, MPOL_BIND | SV, nodes(P, -1), 0))
+		return false;
+	/* Who forks would copy it. */
+	madvise(pinned, page, MADV_DONTFORK);
+	touch(pinned, page);
+	return !pin(ring, pinned, page) && node_of(pinned) == P;
+}
+
+static void on_alarm(int signal)
+{
+	(void)signal;
+}
+
+/* Unplug in a child until signals come; they come more than once. */
+static int unplug_for(int seconds)
+{
+	const struct itimerval timer = { { seconds, 0 }, { seconds, 0 } };
+	struct sigaction action = { .sa_handler = on_alarm };
+	int error;
+
+	/* Without SA_RESTART */
+	sigaction(SIGALRM, &action, NULL);
+	setitimer(ITIMER_REAL, &timer, NULL);
+	error = dax_write(dev_p, "state", "unplugged");
+	if (error != EINTR)
+		ksft_print_msg("unplugged: %s\n", strerrorname_np(error));
+	return error != EINTR;
+}
+
+/* It waits for what is pinned. Who ends it has the node as it was. */
+TEST_F_TIMEOUT(policy, unplug_of_pinned_memory, TIMEOUT)
+{
+	volatile long *rounds = rounds_shared();
+	int ring = ring_open();
+	size_t len = 0;
+	pid_t child;
+
+	if (ring < 0)
+		SKIP(return, "needs io_uring");
+	ASSERT_NE(NULL, (void *)rounds);
+	ASSERT_TRUE(pin_one(ring));
+	child = churn_start(rounds);
+	ASSERT_TRUE(churn_goes_on(rounds, child));
+	EXPECT_EQ(0, IN_CHILD(0, unplug_for(10)));
+	EXPECT_STREQ("online", dax_read(dev_p, "state"));
+	EXPECT_TRUE(churn_goes_on(rounds, child));
+	EXPECT_EQ(P, node_of(pinned));
+	churn_stop(child);
+	/* Nor has it become another node. */
+	touch(later, page);
+	EXPECT_EQ(P, node_of(later));
+	/* When it is full now, it is not because it goes. */
+	EXPECT_EQ(0, IN_CHILD(0, !fill(P, &len)));
+
+	EXPECT_EQ(0, unpin(ring));
+	EXPECT_EQ(0, dax_write(dev_p, "state", "unplugged"));
+	EXPECT_NE(P, node_of(pinned));
+	/* Who closes a ring is sent for its rest, and that would end the unplug, too. */
+	close(ring);
+}
+
+/*
+ * An unbind waits for nobody, and leaves the memory behind: new pages are ordinary
+ * until the device is bound again.
+ */
+TEST_F_TIMEOUT(policy, unbind_of_pinned_memory, TIMEOUT)
+{
+	volatile long *rounds = rounds_shared();
+	int ring = ring_open();
+	char left[64];
+	pid_t child;
+
+	if (ring < 0)
+		SKIP(return, "needs io_uring");
+	ASSERT_NE(NULL, (void *)rounds);
+	ASSERT_TRUE(pin_one(ring));
+	child = churn_start(rounds);
+	ASSERT_TRUE(churn_goes_on(rounds, child));
+	EXPECT_EQ(0, driver_write(OURS, "unbind", dev_p));
+	snprintf(left, sizeof(left), "%s %d\n", dev_p, P);
+	EXPECT_TRUE(file_has(DAX "/drivers/" OURS "/left_behind", left));
+	EXPECT_TRUE(churn_goes_on(rounds, child));
+	touch(later, page);
+	EXPECT_NE(P, node_of(later));
+	EXPECT_EQ(P, node_of(pinned));
+
+	EXPECT_EQ(0, driver_write(OURS, "bind", dev_p));
+	EXPECT_STREQ("online", dax_read(dev_p, "state"));
+	EXPECT_TRUE(churn_goes_on(rounds, child));
+	churn_stop(child);
+	/* It is the same node. */
+	touch(later + page, page);
+	EXPECT_EQ(P, node_of(later + page));
+	EXPECT_EQ(P, node_of(pinned));
+	EXPECT_EQ(0, unpin(ring));
+	close(ring);
 }
 
 /* What comes under the same number is another node. */
@@ -1457,7 +1668,7 @@ static int try_mount(const char *options)
 	return 0;
 }
 
-static int mount_all(bool privileged)
+static int mount_all(bool permitted)
 {
 	char options[128], list[32];
 	int bad = 0, done = 0, class, want, got;
@@ -1467,7 +1678,7 @@ static int mount_all(bool privileged)
 			bool none = !strcmp(mount_flags[f], "-");
 
 			for (class = 0; class < NR_CLASSES; class++) {
-				if (!class_is_for(class, privileged))
+				if (!class_is_for(class, permitted))
 					continue;
 				class_list(class, list, sizeof(list));
 				snprintf(options, sizeof(options), "mpol=%s%s%s%s",
@@ -1494,10 +1705,53 @@ TEST_F_TIMEOUT(policy, errors_of_mount, TIMEOUT)
 {
 	mkdir(MNT, 0700);
 	log_is_free();
-	ASSERT_EQ(0, IN_CHILD(0, mount_all(true)));
-	ASSERT_EQ(0, IN_CHILD(0, drop_sys_nice() || mount_all(false)));
+	ASSERT_EQ(0, everybody(mount_all));
 	/* mount(2) does not say why. */
 	ASSERT_TRUE(log_has(self->watch.log, "cannot mount with mpol="));
+}
+
+static int differs(const char *call, int want, int got)
+{
+	if (want == got)
+		return 0;
+	ksft_print_msg("%s: %s instead of %s\n", call, strerrorname_np(got),
+		       strerrorname_np(want));
+	return 1;
+}
+
+/* As root of a user namespace; @want: what policies that name P are answered */
+static int ask_in_namespace(const char *cgroup, int want)
+{
+	char options[64], *addr = map(page);
+	struct mask got;
+	int bad;
+
+	if (cgroup_enter(cgroup) || namespace_enter() ||
+	    get_policy(NULL, &got, NULL, MPOL_F_MEMS_ALLOWED | MPOL_F_PRIVATE))
+		return 1;
+	bad = has_node(&got, P) != !want;
+	bad += differs("set_mempolicy", want, set_policy(MPOL_BIND | SV, nodes(P, -1)));
+	bad += differs("mbind", want, bind_range(addr, page, MPOL_BIND | SV,
+						 nodes(P, -1), 0));
+	snprintf(options, sizeof(options), "mpol=bind:%d", D);
+	bad += differs(options, 0, try_mount(options));
+	snprintf(options, sizeof(options), "mpol=bind=private:%d", P);
+	bad += differs(options, want ? EINVAL : 0, try_mount(options));
+	return bad;
+}
+
+/* Root of a user namespace is privileged there alone, and can be granted a node. */
+TEST_F_TIMEOUT(policy, user_namespaces, TIMEOUT)
+{
+	if (access("/proc/self/ns/user", F_OK))
+		SKIP(return, "needs CONFIG_USER_NS");
+	mkdir(MNT, 0700);
+	ASSERT_EQ(0, callers_make());
+	log_is_free();
+	EXPECT_EQ(0, IN_CHILD(60, ask_in_namespace("", EPERM)));
+	EXPECT_TRUE(log_has(self->watch.log, "does not grant it"));
+	EXPECT_EQ(0, IN_CHILD(60, ask_in_namespace("out", EPERM)));
+	EXPECT_EQ(0, IN_CHILD(60, ask_in_namespace("in", 0)));
 }
 
 /* The options of our mount as /proc/mounts has them */
@@ -1613,11 +1867,35 @@ TEST_F_TIMEOUT(policy, tmpfs_on_a_private_node, TIMEOUT)
 	umount(MNT);
 }
 
+static int remount(const char *options)
+{
+	return mount("none", MNT, "tmpfs", MS_REMOUNT, options) ? errno : 0;
+}
+
+/* Where the page is of a file that is made for it; -1 if it cannot be made */
+static int node_of_new_file(void)
+{
+	int fd = open(MNT "/file", O_RDWR | O_CREAT | O_EXCL, 0600), node;
+	char *addr;
+
+	if (fd < 0 || ftruncate(fd, page))
+		return -1;
+	addr = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	if (addr == MAP_FAILED)
+		return -1;
+	touch(addr, page);
+	node = node_of(addr);
+	munmap(addr, page);
+	unlink(MNT "/file");
+	return node;
+}
+
 /* New files are not on what is plugged in its place, until it is remounted. */
 TEST_F_TIMEOUT(policy, tmpfs_stays, TIMEOUT)
 {
-	char options[64], *addr;
-	int fd;
+	char options[64];
+	int node;
 
 	mkdir(MNT, 0700);
 	snprintf(options, sizeof(options), "mpol=bind=private:%d", P);
@@ -1627,38 +1905,135 @@ TEST_F_TIMEOUT(policy, tmpfs_stays, TIMEOUT)
 			ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
 			ASSERT_EQ(P, dax_plug(dev_p, "user"));
 		} else if (i == 2) {
-			ASSERT_EQ(0, mount("none", MNT, "tmpfs", MS_REMOUNT, options));
+			ASSERT_EQ(0, remount(options));
 		}
-		fd = open(MNT "/file", O_RDWR | O_CREAT | O_EXCL, 0600);
-		ASSERT_LE(0, fd);
-		ASSERT_EQ(0, ftruncate(fd, page));
-		addr = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-		ASSERT_NE(MAP_FAILED, addr);
-		touch(addr, page);
-		EXPECT_EQ(i != 1, node_of(addr) == P) {
-			TH_LOG("round %d: node %d", i, node_of(addr));
+		node = node_of_new_file();
+		ASSERT_LE(0, node);
+		EXPECT_EQ(i != 1, node == P) {
+			TH_LOG("round %d: node %d", i, node);
 		}
-		munmap(addr, page);
-		close(fd);
-		unlink(MNT "/file");
 	}
+	umount(MNT);
+}
+
+/* Who may remount, and may not name the node, changes nothing. */
+TEST_F_TIMEOUT(policy, remount_takes_permission, TIMEOUT)
+{
+	char options[64], before[256], after[256];
+
+	mkdir(MNT, 0700);
+	snprintf(options, sizeof(options), "size=256K,mpol=bind:%d", D);
+	ASSERT_EQ(0, mount("none", MNT, "tmpfs", 0, options));
+	ASSERT_TRUE(mounted_as(before, sizeof(before)));
+	snprintf(options, sizeof(options), "size=512K,mpol=bind=private:%d", P);
+	EXPECT_EQ(0, IN_CHILD(60, drop_sys_nice() || remount(options) != EINVAL));
+	ASSERT_TRUE(mounted_as(after, sizeof(after)));
+	EXPECT_STREQ(before, after);
+	EXPECT_EQ(D, node_of_new_file());
+
+	/* That was the only reason. */
+	EXPECT_EQ(0, remount(options));
+	ASSERT_TRUE(mounted_as(before, sizeof(before)));
+	EXPECT_STRNE(before, after);
+	EXPECT_EQ(P, node_of_new_file());
+
+	/* Nor does a mount lose what it was given. */
+	snprintf(options, sizeof(options), "size=1M,mpol=interleave=private:%d", P);
+	EXPECT_EQ(0, IN_CHILD(60, drop_sys_nice() || remount(options) != EINVAL));
+	ASSERT_TRUE(mounted_as(after, sizeof(after)));
+	EXPECT_STREQ(before, after);
+	EXPECT_EQ(P, node_of_new_file());
+	umount(MNT);
+}
+
+static long blocks_free(void)
+{
+	struct statfs fs;
+
+	return statfs(MNT, &fs) ? -1 : (long)fs.f_bfree;
+}
+
+/* The limit of a mount is an error of its own: the node is not full. */
+TEST_F_TIMEOUT(policy, size_of_a_mount, TIMEOUT)
+{
+	char options[64], *addr, *buf = map(page);
+	struct statfs fs;
+	int fd;
+
+	mkdir(MNT, 0700);
+	snprintf(options, sizeof(options), "size=%lu,mpol=bind=private:%d", 64 * page, P);
+	ASSERT_EQ(0, mount("none", MNT, "tmpfs", 0, options));
+	ASSERT_EQ(0, statfs(MNT, &fs));
+	EXPECT_EQ((long)page, (long)fs.f_bsize);
+	EXPECT_EQ(64, (long)fs.f_blocks);
+	EXPECT_EQ(64, (long)fs.f_bfree);
+	fd = open(MNT "/file", O_RDWR | O_CREAT | O_EXCL, 0600);
+	ASSERT_LE(0, fd);
+	addr = mmap(NULL, 65 * page, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, addr);
+
+	/* Pages are there before they are touched. */
+	ASSERT_EQ(0, fallocate(fd, 0, 0, 48 * page));
+	EXPECT_EQ(16, blocks_free());
+	touch(addr, 48 * page);
+	EXPECT_EQ(16, blocks_free());
+	EXPECT_EQ(48, count_on(addr, 48 * page, P));
+	/* What does not fit leaves nothing behind. */
+	EXPECT_EQ(-1, fallocate(fd, 0, 48 * page, 17 * page));
+	EXPECT_EQ(ENOSPC, errno);
+	EXPECT_EQ(16, blocks_free());
+
+	for (int i = 48; i < 64; i++)
+		ASSERT_EQ((ssize_t)page, pwrite(fd, buf, page, i * page));
+	EXPECT_EQ(-1, pwrite(fd, buf, page, 64 * page));
+	EXPECT_EQ(ENOSPC, errno);
+	touch(addr, 64 * page);
+	EXPECT_EQ(64, count_on(addr, 64 * page, P));
+
+	/* SIGBUS is for who touches it, as in any tmpfs, and not for the node. */
+	ASSERT_EQ(0, ftruncate(fd, 65 * page));
+	catch_bus();
+	EXPECT_EQ(0UL, touch_in_time(addr + 64 * page, page, 60));
+	EXPECT_EQ(BUS_ADRERR, bus_code);
+	EXPECT_FALSE(log_has(self->watch.log, "gets SIGBUS"));
+	munmap(addr, 65 * page);
+	close(fd);
+	ASSERT_EQ(0, unlink(MNT "/file"));
+	EXPECT_EQ(64, blocks_free());
 	umount(MNT);
 }
 
 /* ---- The command ---- */
 
-static int run_bind(const char *options, int node, const char *program)
+/* What private_bind has printed, and not the program that it started */
+static char said[4096];
+
+/* @program: NULL: this one, which says by its status what policy it has */
+static int run_bind(const char *options, const char *program)
 {
 	char command[3 * PATH_MAX], own[PATH_MAX];
 	ssize_t len = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	FILE *file;
 
 	if (len < 0)
 		return -1;
 	own[len] = '\0';
-	snprintf(command, sizeof(command), "%.*s/private_bind %s %d %s%s",
-		 (int)(strrchr(own, '/') - own), own, options, node,
+	snprintf(command, sizeof(command), "%.*s/private_bind %s %s%s 2>&1",
+		 (int)(strrchr(own, '/') - own), own, options,
 		 program ? program : own, program ? "" : " --report");
-	return system(command);
+	file = popen(command, "r");
+	if (!file)
+		return -1;
+	said[fread(said, 1, sizeof(said) - 1, file)] = '\0';
+	return pclose(file);
+}
+
+static int run_bind_on(const char *options, int node, const char *program)
+{
+	char all[64];
+
+	snprintf(all, sizeof(all), "%s %d", options, node);
+	return run_bind(all, program);
 }
 
 TEST_F_TIMEOUT(policy, private_bind, TIMEOUT)
@@ -1671,23 +2046,75 @@ TEST_F_TIMEOUT(policy, private_bind, TIMEOUT)
 		{ "--interleave", MPOL_INTERLEAVE },
 		{ "--weighted", MPOL_WEIGHTED_INTERLEAVE },
 	};
+	const struct {
+		const char *options;
+		int node;
+		const char *reason;
+	} refused[] = {
+		{ "", U, "the owner of the node does not let users in." },
+		{ "", D, " is not private: numactl is for such nodes\n" },
+		{ "", X, " has no memory: is its device plugged?\n" },
+		{ "--strict --interleave", P, "Usage: private_bind" },
+	};
+	char list[64];
 	int status;
 
 	for (size_t i = 0; i < ARRAY_SIZE(modes); i++) {
-		status = run_bind(modes[i].option, P, NULL);
+		status = run_bind_on(modes[i].option, P, NULL);
 		ASSERT_TRUE(WIFEXITED(status));
 		EXPECT_EQ(modes[i].mode, WEXITSTATUS(status));
+		EXPECT_STREQ("", said);
 	}
-	for (int node = 0; node < 4; node++) {
-		const int refused[] = { U, D, X, P };
-
-		status = run_bind(node == 3 ? "--strict --interleave" : "",
-				  refused[node], NULL);
+	snprintf(list, sizeof(list), "nodes with private memory: %d,%d\n",
+		 P < U ? P : U, P < U ? U : P);
+	for (size_t i = 0; i < ARRAY_SIZE(refused); i++) {
+		status = run_bind_on(refused[i].options, refused[i].node, NULL);
 		ASSERT_TRUE(WIFEXITED(status));
 		EXPECT_EQ(125, WEXITSTATUS(status));
+		EXPECT_NE(NULL, strstr(said, refused[i].reason)) {
+			TH_LOG("node %d: %s", refused[i].node, said);
+		}
+		EXPECT_EQ(refused[i].node == D || refused[i].node == X,
+			  !!strstr(said, list)) {
+			TH_LOG("node %d: %s", refused[i].node, said);
+		}
 	}
-	status = run_bind("", P, "/no/such/program");
+	status = run_bind_on("", P, "/no/such/program");
 	EXPECT_EQ(127, WEXITSTATUS(status));
+}
+
+/* What can be named is listed, and who may not name it finds out why. */
+static int bind_by(const struct caller *caller)
+{
+	const bool may = may_name(caller);
+	char list[16] = "\n", reason[64];
+	int status;
+
+	snprintf(reason, sizeof(reason), *caller->cgroup ? "Yours is /%s." :
+		 "You are in the root cgroup%s", caller->cgroup);
+	if (may)
+		snprintf(list, sizeof(list), "%d\n", P);
+	if (become(caller))
+		return 1;
+	if (run_bind("--list", "") || strcmp(said, list)) {
+		ksft_print_msg("caller %c, list: %s\n", caller->letter, said);
+		return 1;
+	}
+	status = run_bind_on("", P, NULL);
+	if (WIFEXITED(status) &&
+	    (may ? WEXITSTATUS(status) == MPOL_PREFERRED_MANY :
+	     WEXITSTATUS(status) == 125 && strstr(said, "no permission.") &&
+	     strstr(said, reason)))
+		return 0;
+	ksft_print_msg("caller %c, status %#x: %s\n", caller->letter, status, said);
+	return 1;
+}
+
+TEST_F_TIMEOUT(policy, private_bind_by_callers, TIMEOUT)
+{
+	ASSERT_EQ(0, callers_make());
+	for (size_t i = 0; i < NR_CALLERS; i++)
+		EXPECT_EQ(0, IN_CHILD(60, bind_by(&callers[i])));
 }
 
 /* What policy does the program have that was just started? */

@@ -9,8 +9,8 @@ survives, and not its copy:
   in one guest    One kernel has all mutants of a config, and while it runs it is told which one is on (check/together.py).
   in one kernel   All mutants of a config are built into one kernel, and the boot's parameter says which is on
                   (check/onekernel.py). Guests run side by side.
-  alone           The source is changed, built, and booted or run. So are mutants that cannot share a kernel, and those of a
-                  config of which only a few are asked for.
+  alone           The source is changed, built, and booted or run; with a change below tools/ the boot's kselftests are built.
+                  So are mutants that cannot share a kernel, and those of a config of which only a few are asked for.
 """
 
 import concurrent.futures
@@ -18,7 +18,7 @@ import dataclasses
 
 from check import boots, copies, expected, programs, together
 from check.changed import Changed, MutatedKernel
-from guest import qemu
+from guest import qemu, root
 from lib import console, paths
 from lib.cases import Case
 from lib.errors import CommandError
@@ -70,11 +70,19 @@ class Trial:
         self.name, self.suite = name, suite
         self.kernel = MutatedKernel(suite.config) if suite.config else None
         self.changed = self.kernel.changed if suite.config else Changed(paths.BUILD / "mutants" / suite.name)
+        self.tests = None       # an archive of kselftests that are made of changed files
 
     def built(self, texts):
-        """Build the source with these files; what goes wrong, in a line."""
+        """Build the source with these files, the kernel and the tests that it has; what goes wrong, in a line."""
         self.changed.become(texts)
+        self.tests = None
         wrong = self.kernel.attempt(quiet=True) if self.kernel else ""
+        if not wrong and self.kernel and any(name.startswith("tools/") for name in texts):
+            collections = sorted({test.partition(":")[0] for test in self.suite.table.get("kselftest", [])})
+            try:
+                self.tests = root.changed_kselftest(collections, self.changed.way_in())
+            except CommandError as error:
+                wrong = str(error)
         return wrong and f"does not build: {wrong}"
 
     def boot_name(self, mutant):
@@ -95,7 +103,7 @@ class Trial:
         table = {**table, **({"timeout": mutant.timeout} if mutant.timeout else {}),
                  "append": f"{parameter} {table.get('append', '')}".strip()}
         suite = dataclasses.replace(self.suite, table=table)
-        boot = dataclasses.replace(boots.boot_of(suite, self.kernel), name=self.boot_name(mutant))
+        boot = dataclasses.replace(boots.boot_of(suite, self.kernel), name=self.boot_name(mutant), changed=self.tests)
         return dict(expected.numbered(boots.cases(suite, boot, quiet=True)))
 
 

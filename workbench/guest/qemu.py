@@ -74,6 +74,7 @@ class Boot:
     files: dict = field(default_factory=dict)       # /job/NAME -> text
     timeout: int = 300
     kselftests: bool = False
+    changed: object = None                          # path of an archive with some of them that are made of changed files
     shell: bool = False
     binaries: dict = field(default_factory=dict)    # /job/NAME -> path of a file to be copied
     icount: bool = False                            # count instructions: a tick of the clock is one
@@ -152,7 +153,7 @@ def job_archive(boot, out):
 
 def initrd(boot, folder):
     """Write the guest's initramfs and return its path."""
-    parts = [root.archive(boot.root)] + [root.KSELFTEST] * boot.kselftests
+    parts = [root.archive(boot.root)] + [root.KSELFTEST] * boot.kselftests + ([boot.changed] if boot.changed else [])
     target = folder / "initrd"
     with open(target, "wb") as out:
         for part in parts:

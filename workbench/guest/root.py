@@ -45,7 +45,8 @@ UNWANTED = re.compile(r"dev/|usr/share/(doc|man|locale|i18n|zoneinfo|perl[^/]*)/
 LINKS = {"usr/bin/sh": "bash", "usr/bin/awk": "gawk"}
 FOLDERS = ("job", "proc", "sys", "dev")
 
-SOURCES = ("tools/testing/selftests", "include/uapi", "tools/include")
+# tools/mm has a program that selftests run, and build for themselves.
+SOURCES = ("tools/testing/selftests", "tools/include", "tools/mm", "include/uapi")
 # Of the x86 collection one test is wanted, for 64 bits; that one is usually built for both only.
 TARGETS = ("FORCE_TARGETS=1", "CAN_BUILD_I386=0", "TARGETS_C_BOTHBITS=", "TARGETS_C_64BIT_ONLY=ldt_gdt",
            "TARGETS_C_32BIT_NEEDED=")
@@ -104,7 +105,8 @@ def collections():
 def kselftest_key(git):
     """What the installed kselftests depend on."""
     trees = [git.text("rev-parse", f"HEAD:{name}") for name in SOURCES]
-    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), collections(), TARGETS, FORGOTTEN, recipe(make_kselftest))
+    return digest(trees, git.text("diff", "HEAD", "--", *SOURCES), collections(), TARGETS, FORGOTTEN,
+                  recipe(install_kselftest, make_kselftest, pack_kselftest))
 
 
 def current(target, key):
@@ -180,21 +182,43 @@ def make_root(new, wanted):
     return packages
 
 
+def install_kselftest(tree, objects, folder, wanted, way_in=()):
+    """Build collections of the kernel's tests, and install them."""
+    run("kselftest-headers.log", *way_in, "make", "-s", "-C", tree, f"O={objects}", "ARCH=x86_64", "headers")
+    run("kselftest.log", *way_in, "make", "-s", "-C", tree / "tools/testing/selftests", f"-j{os.cpu_count()}", f"O={objects}",
+        "ARCH=x86_64", f"TARGETS={' '.join(wanted)}", *TARGETS, f"INSTALL_PATH={folder}", "install")
+
+
 def make_kselftest(tree, new):
     """The kernel's tests as they are installed."""
-    objects = paths.BUILD / "kselftest"
-    run("kselftest-headers.log", "make", "-s", "-C", tree, f"O={objects}", "ARCH=x86_64", "headers")
-    run("kselftest.log", "make", "-s", "-C", tree / "tools/testing/selftests", f"-j{os.cpu_count()}", f"O={objects}",
-        "ARCH=x86_64", f"TARGETS={' '.join(collections())}", *TARGETS, f"INSTALL_PATH={new.parent}/kselftest", "install")
+    install_kselftest(tree, paths.BUILD / "kselftest", new.parent / "kselftest", collections())
     with open(new.parent / "kselftest" / "kselftest-list.txt", "a", encoding="utf-8") as known:
         for test in FORGOTTEN:
             name = test.replace(":", "/")
             shutil.copy2(tree / "tools/testing/selftests" / name, new.parent / "kselftest" / name)
             print(test, file=known)
+    pack_kselftest(new.parent / "kselftest", new)
+
+
+def pack_kselftest(folder, new):
+    """An archive of what is installed in a folder."""
     with open(new, "wb") as out:
         writer = cpio.Writer(out)
-        writer.tree(new.parent / "kselftest", "kselftest")
+        writer.tree(folder, "kselftest")
         writer.end()
+
+
+def changed_kselftest(wanted, way_in):
+    """An archive with collections that are built where files of the source are changed, to be unpacked over the others.
+    Nothing of it is left for the next one: what is newer than its source need not be made of it."""
+    target = paths.BUILD / "mutants" / "kselftest.cpio"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".new-") as folder:
+        tests = Path(folder) / "kselftest"
+        install_kselftest(paths.SOURCE, Path(folder) / "objects", tests, wanted, way_in)
+        (tests / "kselftest-list.txt").unlink()     # the other one has all of them
+        pack_kselftest(tests, target)
+    return target
 
 
 def prepare_root(more=""):

@@ -12,7 +12,7 @@ import time
 
 from check import boots, cache, changed, mutants, onekernel, plan, trials
 from check.suite import Suite
-from guest import qemu
+from guest import qemu, root
 from kernel import build
 from lib import paths
 from lib.cases import Case
@@ -404,6 +404,7 @@ class Booted:
     """What stands for a boot."""
     table: dict
     name: str = ""
+    changed: object = None
 
 
 class Trimmed(Source):
@@ -435,6 +436,35 @@ class Trimmed(Source):
             trial.cases(each)
         self.assertEqual([(boot.table["kunit"], boot.table["kselftest"], boot.table.get("timeout")) for boot in seen],
                          [(["k"], [], None), ([], ["x:b"], None), (["k"], [], None), ([], ["x:b"], 7)])
+
+
+class ChangedTests(Source):
+    """What is changed below tools/ is in the programs that the guest has."""
+
+    def setUp(self):
+        super().setUp()
+        self.made, self.booted = [], []
+        self.write("source/tools/t.c", "one\n")
+        self.patch(changed.MutatedKernel, "attempt", lambda kernel, quiet: "")
+        self.patch(root, "changed_kselftest", lambda *words: self.made.append(words) or "archive")
+        self.patch(boots, "boot_of", lambda suite, kernel: Booted(suite.table))
+        self.patch(boots, "cases", lambda suite, boot, quiet: self.booted.append(boot.changed) or [BOOT])
+        self.trial = trials.Trial("mutants-t", Suite("s", "t", config="default", table=Trimmed.TABLE))
+
+    def test_they_are_made_of_what_is_changed(self):
+        for texts in ({"tools/t.c": "two\n"}, {"mm/a.c": "two\n"}, {}):
+            self.assertEqual(self.trial.built(texts), "")
+            self.trial.cases(mutant())
+        self.assertEqual(self.booted, ["archive", None, None])
+        (wanted, way_in), = self.made
+        self.assertEqual(wanted, ["mm", "x"])
+        self.assertIn("tools/t.c", way_in)
+
+    def test_if_they_do_not_build_it_says_so(self):
+        def fails(*_):
+            raise CommandError("no header")
+        self.patch(root, "changed_kselftest", fails)
+        self.assertEqual(self.trial.built({"tools/t.c": "two\n"}), "does not build: no header")
 
 
 class TheSuite(Source):

@@ -83,7 +83,7 @@ def boot_of(suite, kernel):
                      files={name: "\n".join(lines) + "\n" for name, lines in lists.items() if lines},
                      binaries={path.name: path for path in (*modules, *loaded)},
                      taint=qemu.TAINT_TEST | (qemu.TAINT_MODULE if modules else 0) | (qemu.TAINT_UNSIGNED if loaded else 0),
-                     root=table.get("root", ""), kselftests=installed(table))
+                     root=table.get("root", ""), kselftests=installed(table), killed=tuple(table.get("killed", [])))
 
 
 def cases(suite, boot, quiet=False):

@@ -17,6 +17,7 @@ Each topic's suites.toml (and guest/suites.toml, for the guest itself) has table
   driver-again  "OPTION FILE INIT": a driver that is in the kernel as a module, FILE's last part in the folder of the jobs;
                 append has to keep the kernel from starting its own: initcall_blacklist=INIT
   root          of the guest, one that has more: guest/root.py, MORE
+  killed        names of programs that the OOM killer may take: a test has them use up all memory
   installed     true: a job wants the kselftests in the guest, though none is named
   timeout       seconds for an idle machine without debug options; 120
   full          true: in check-full only
@@ -56,7 +57,7 @@ from lib.errors import CommandError
 
 VARIABLE = ("append", "witness", "prepare", "jobs", "kunit", "kselftest", "timeout", "full")
 KEYS = {
-    "suite": {"name", "configs", "machine", "root", "installed", "modules", "driver-again", *VARIABLE},
+    "suite": {"name", "configs", "machine", "root", "killed", "installed", "modules", "driver-again", *VARIABLE},
     "program": {"name", "run", "reads", "needs", "full"},
     "same": {"name", "config", "machine", "append", "prepare", "kselftest", "timeout", "full", "plug"},
     "kunit_py": {"name", "args", "tree", "needs", "full"},

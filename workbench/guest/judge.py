@@ -13,14 +13,20 @@ PROBLEMS = re.compile(
 ENDED = re.compile(r"qemu-system-\S+: terminating on signal .*")
 
 
-def is_problem(line):
-    """Whether a line of the console tells of a problem."""
-    return PROBLEMS.search(line) and "Command line:" not in line
+# Which program the OOM killer takes.
+KILLED = re.compile(r"Out of memory: Killed process \d+ \((.*)\) total-vm:")
 
 
-def excerpt(lines):
+def is_problem(line, killed=()):
+    """Whether a line of the console tells of a problem. To use up all memory is what programs of these names are for."""
+    if (told := KILLED.search(line)) and told[1] in killed:
+        return False
+    return bool(PROBLEMS.search(line)) and "Command line:" not in line
+
+
+def excerpt(lines, killed=()):
     """The lines around the first problem; the last ones when no line names a problem."""
-    first = next((number for number, line in enumerate(lines) if is_problem(line)), len(lines) - 20)
+    first = next((number for number, line in enumerate(lines) if is_problem(line, killed)), len(lines) - 20)
     return lines[max(0, first - 5):first + 40]
 
 
@@ -31,11 +37,11 @@ def judge(outcome, boot, in_time):
     last = lines[-1] if lines else "nothing"
     if not in_time:
         outcome.problems.append(f"no end after {boot.timeout} s; the console's last line: {last}")
-    seen = [line for line in lines if is_problem(line)]
+    seen = [line for line in lines if is_problem(line, boot.killed)]
     outcome.problems += [f"console: {line}" for line in dict.fromkeys(seen[:5])]
     finished = (outcome.results / "finished").exists()
     if seen or not finished:
-        outcome.excerpt = excerpt(lines)
+        outcome.excerpt = excerpt(lines, boot.killed)
     if not finished and in_time and not seen:
         outcome.problems.append(f"the guest ended before its jobs did; the console's last line: {last}")
     taint = int(outcome.text("tainted") or -1) if finished else 0

@@ -78,6 +78,7 @@ class Boot:
     shell: bool = False
     binaries: dict = field(default_factory=dict)    # /job/NAME -> path of a file to be copied
     icount: bool = False                            # count instructions: a tick of the clock is one
+    killed: tuple = ()                              # programs that the OOM killer may take
     taint: int = TAINT_TEST                         # what may taint the kernel
     config: str = ""                                # the kernel's, whose file may name boot parameters and witnesses
     witness: tuple = ()                             # what has to be seen beside that; None: nothing at all

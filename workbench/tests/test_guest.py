@@ -182,7 +182,7 @@ class HandedBack(StubQemu):
 
 
 class Judge(Folder):
-    def judge(self, text="", files=None, in_time=True, jobs=("work",)):
+    def judge(self, text="", files=None, in_time=True, jobs=("work",), **more):
         (self.folder / "console").write_text(text)
         left = self.folder / "results"
         left.mkdir(exist_ok=True)
@@ -191,7 +191,7 @@ class Judge(Folder):
         for name, content in ({"finished": "", "tainted": "0\n", "work.status": "0\n"} if files is None else files).items():
             (left / name).write_text(content)
         outcome = qemu.Outcome("test", self.folder / "console", left, 1.0, jobs)
-        judge.judge(outcome, qemu.Boot(kernel="none", name="test", jobs=jobs, timeout=5), in_time)
+        judge.judge(outcome, qemu.Boot(kernel="none", name="test", jobs=jobs, timeout=5, **more), in_time)
         return "; ".join(outcome.problems)
 
     def test_a_good_boot(self):
@@ -208,6 +208,12 @@ class Judge(Folder):
                      "WARNING: suspicious RCU usage", "BUG: Bad page state in process x",
                      "kernel BUG at mm/slub.c:1!"):
             self.assertIn(line, self.judge(f"[ 1.0] {line}\n"), line)
+
+    def test_only_who_is_to_use_up_memory_is_killed(self):
+        line = "[ 1.0] Out of memory: Killed process 9 (hog) total-vm:1kB"
+        self.assertEqual(self.judge(f"{line}\n", killed=("hog",)), "")
+        for killed in ((), ("ho",), ("hog total",)):
+            self.assertIn(line, self.judge(f"{line}\n", killed=killed))
 
     def test_missing_results(self):
         problems = self.judge("the last words\n", files={})

@@ -72,7 +72,7 @@ def boot_of(name, spec, image, commands, symbols, binaries=None):
                      jobs=("bench", "witness"), config="default",
                      files={"commands": "\n".join(commands) + "\n", "symbols": "\n".join(symbols) + "\n"},
                      binaries=binaries or {}, icount=spec.get("icount", False),
-                     taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, timeout=900)
+                     taint=qemu.TAINT_TEST | qemu.TAINT_MODULE, killed=("bench-hog",), timeout=900)
 
 
 def boot_once(name, spec, side, image, run, commands, symbols):

@@ -170,6 +170,85 @@ int cmd_secret(int argc, char **argv)
 	return 0;
 }
 
+static int by_ticks(const void *left, const void *right)
+{
+	uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
+
+	return (a > b) - (a < b);
+}
+
+/*
+ * All of a secret of 64 MiB, twice: what is populated first finds nothing prepared, if this is the first secret of the boot.
+ * Then what was freed can be used again. The slowest fault is one that prepares, or makes page tables.
+ */
+int cmd_secret_twice(int argc, char **argv)
+{
+	enum { PAGES = 64 * MIB / PAGE };
+	static const char *const means[] = { "cold", "warm" }, *const medians[] = { "cold_median", "warm_median" },
+		*const slowest[] = { "cold_slowest", "warm_slowest" };
+	static uint64_t used[PAGES];
+	uint64_t start, sum, freed;
+	volatile char *area;
+	long i, round;
+	int fd;
+
+	touch((char *)used, sizeof(used), PAGE);
+	for (round = 0; round < 2; round++) {
+		fd = syscall(SYS_memfd_secret, 0);
+		if (fd < 0 || ftruncate(fd, PAGES * PAGE))
+			die("secret memory: %s", strerror(errno));
+		area = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		if (area == MAP_FAILED)
+			die("secret memory: mmap: %s", strerror(errno));
+		for (sum = i = 0; i < PAGES; i++) {
+			start = ticks();
+			area[i * PAGE] = 1;
+			used[i] = ticks() - start;
+			sum += used[i];
+		}
+		start = ticks();
+		munmap((void *)area, PAGES * PAGE);
+		close(fd);
+		freed = ticks() - start;
+		qsort(used, PAGES, sizeof(*used), by_ticks);
+		print_figure(means[round], (double)sum / PAGES);
+		print_figure(medians[round], used[PAGES / 2]);
+		print_figure(slowest[round], used[PAGES - 1]);
+	}
+	print_figure("close", (double)freed / PAGES);
+	print_figure("cycle", (double)(sum + freed) / PAGES);
+	return 0;
+}
+
+static uint64_t free_kb(void)
+{
+	return vmstat("nr_free_pages") * (PAGE / 1024);
+}
+
+/*
+ * Populate 64 MiB of secret memory where next to no block of 2 MiB is free, and none can be made: all memory is taken, but for
+ * a reserve that is small, and of each 256 KiB a page stays that compaction leaves alone.
+ */
+int cmd_secret_fragmented(int argc, char **argv)
+{
+	enum { STEP = 256 * 1024, LEFT_KB = 16 * 1024 };
+	size_t size = free_kb() * 1024 / STEP * STEP, used, i;
+	char *area = map_small(size);
+
+	write_sysctl("/proc/sys/vm/min_free_kbytes", "4096");
+	write_sysctl("/proc/sys/vm/compact_unevictable_allowed", "0");
+	for (used = 0; used < size && free_kb() > LEFT_KB; used += STEP)
+		touch(area + used, STEP, PAGE);
+	for (i = 0; i < used; i += STEP)
+		if (mlock(area + i, PAGE) || madvise(area + i + PAGE, STEP - PAGE, MADV_DONTNEED))
+			die("a page of all: %s", strerror(errno));
+	/* Who made room for the last pages comes to rest. */
+	sleep(2);
+	populate("fragmented", syscall(SYS_memfd_secret, 0), 64 * MIB / PAGE);
+	munmap(area, size);
+	return 0;
+}
+
 /*
  * page_owner. The machine is bench-owner: node 1 lies inside node 0's span, in
  * front of a hole of 3 GiB and a DIMM that is node 0's again. A read is placed by

@@ -86,6 +86,15 @@ uint64_t pfn_of(const void *address)
 	return entry & ((1UL << 55) - 1);
 }
 
+void write_sysctl(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+		die("%s: %s", path, strerror(errno));
+	close(fd);
+}
+
 long read_long(const char *path)
 {
 	FILE *file = fopen(path, "r");
@@ -184,6 +193,9 @@ static const struct {
 	{ "forks", cmd_forks },
 	{ "hotplug", cmd_hotplug },
 	{ "secret", cmd_secret },
+	{ "secret_twice", cmd_secret_twice },
+	{ "secret_kept", cmd_secret_kept },
+	{ "secret_fragmented", cmd_secret_fragmented },
 	{ "owner", cmd_owner },
 	{ "owner_nodes", cmd_owner_nodes },
 	{ "owner_count", cmd_owner_count },

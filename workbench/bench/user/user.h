@@ -35,6 +35,7 @@ void bind_node(void *area, size_t size, int node);
 void touch(volatile char *area, size_t size, size_t step);
 uint64_t pfn_of(const void *address);
 long read_long(const char *path);	/* -1 if it cannot be read */
+void write_sysctl(const char *path, const char *text);
 uint64_t vmstat(const char *name);	/* 0 if there is no such line */
 uint64_t interrupts(const char *name);	/* over all CPUs */
 
@@ -63,6 +64,9 @@ int cmd_private(int argc, char **argv);
 int cmd_forks(int argc, char **argv);
 int cmd_hotplug(int argc, char **argv);
 int cmd_secret(int argc, char **argv);
+int cmd_secret_twice(int argc, char **argv);
+int cmd_secret_kept(int argc, char **argv);
+int cmd_secret_fragmented(int argc, char **argv);
 int cmd_owner(int argc, char **argv);
 int cmd_owner_nodes(int argc, char **argv);
 int cmd_owner_count(int argc, char **argv);

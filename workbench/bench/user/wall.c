@@ -2,12 +2,15 @@
 /* Programs whose time and events are taken, on several CPUs: populating memory, bystanders, scaling. */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "user.h"
@@ -135,7 +138,7 @@ static long touch_pages(volatile char *area, long nr, float *ns, double limit)
 /* populate KIND MIB: touch each page of a file of secret or shared memory; interrupts are per page of 4 KiB. */
 int cmd_populate(int argc, char **argv)
 {
-	long nr = strtol(argv[2], NULL, 10) * (MIB / PAGE), done, i;
+	long nr = strtol(argv[2], NULL, 10) * (MIB / PAGE), done, again, i;
 	uint64_t before[ARRAY_SIZE(events)], ipis;
 	float *ns = calloc(nr, sizeof(*ns));
 	int others = cpus() - 1;
@@ -156,8 +159,63 @@ int cmd_populate(int argc, char **argv)
 	/* Splits and collapses are for all of the memory, or for nothing. */
 	for (i = 0; done == nr && i < (long)ARRAY_SIZE(events); i++)
 		print_figure(events[i], vmstat(events[i]) - before[i]);
+	/* Again, with what has been freed. */
+	area = map_file(argv[1], nr * PAGE);
+	ipis = interrupts("TLB") + interrupts("CAL");
+	again = touch_pages(area, nr, NULL, LIMIT_NS);
+	print_figure("ipis_again", (double)(interrupts("TLB") + interrupts("CAL") - ipis) / again);
+	munmap(area, nr * PAGE);
 	end_others(threads, others);
 	print_latency(ns, done);
+	return 0;
+}
+
+static uint64_t direct_map_4k(void)
+{
+	FILE *file = fopen("/proc/meminfo", "r");
+	unsigned long value = 0;
+	char line[256];
+
+	if (!file)
+		die("no /proc/meminfo");
+	while (fgets(line, sizeof(line), file))
+		if (sscanf(line, "DirectMap4k: %lu", &value) == 1)
+			break;
+	fclose(file);
+	return value;
+}
+
+/*
+ * secret_kept MIB: what is left of secret memory when it has been freed: kB of the direct map that are small pages since, and MiB
+ * that nobody else has got, though somebody took all there was until he was killed.
+ */
+int cmd_secret_kept(int argc, char **argv)
+{
+	long nr = strtol(argv[1], NULL, 10) * (MIB / PAGE);
+	uint64_t before = direct_map_4k();
+	char *area = map_file("secretmem", nr * PAGE);
+	int fd, status;
+	pid_t child;
+
+	touch(area, nr * PAGE, PAGE);
+	munmap(area, nr * PAGE);
+	print_figure("map_4k", direct_map_4k() - before);
+	child = fork();
+	if (child < 0)
+		die("fork: %s", strerror(errno));
+	if (!child) {
+		prctl(PR_SET_NAME, "bench-hog");
+		fd = open("/proc/self/oom_score_adj", O_WRONLY);
+		if (fd < 0 || write(fd, "1000", 4) != 4)
+			_exit(1);
+		for (;;)
+			touch(map_anonymous(2 * MIB), 2 * MIB, PAGE);
+	}
+	if (waitpid(child, &status, 0) != child || !WIFSIGNALED(status))
+		die("nobody took all memory: %x", status);
+	/* What CPUs have counted is in the sum after that. */
+	write_sysctl("/proc/sys/vm/stat_refresh", "1");
+	print_figure("kept", (double)vmstat("nr_free_unmapped") * PAGE / MIB);
 	return 0;
 }
 

@@ -92,7 +92,7 @@ static_assert(__GFP_BITS_SHIFT + XA_MAX_MARKS <= BITS_PER_TYPE(gfp_t));
  * @lock:    Held by who takes blocks out.
  * @last:    When blocks left last. Under @lock.
  * @batch:   How many that were. Under @lock.
- * @backoff: How long nobody tries after a failure. Under @lock.
+ * @backoff: How long nobody tries after a failure. Changed under @lock.
  * @until:   When somebody may try again.
  * @count:   How often blocks have left. Changed under @lock.
  */
@@ -248,6 +248,27 @@ bool unmapped_cache(struct page *page)
 	return cached;
 }
 
+/* All or none of some pages that belong to the zone, as unmapped_cache() does. */
+static bool cache_batch(struct zone *zone, struct list_head *batch, int nr)
+{
+	struct unmapped_pcp *pcp = raw_cpu_ptr(zone_pool(zone)->pcp);
+	unsigned long flags;
+	bool cached = false;
+
+	/* This may be another CPU by now. */
+	if (zone_to_nid(zone) != numa_mem_id() ||
+	    !spin_trylock_irqsave(&pcp->lock, flags))
+		return false;
+	if (pcp->count + nr <= PCP_HIGH && pcp_room(zone, 1)) {
+		list_splice(batch, &pcp->list);
+		pcp->count += nr;
+		cached = true;
+	}
+	spin_unlock_irqrestore(&pcp->lock, flags);
+
+	return cached;
+}
+
 static struct page *take_cached(struct zone *zone)
 {
 	struct unmapped_zone *uz = zone_pool(zone);
@@ -297,7 +318,7 @@ void __unmapped_drain(unsigned int cpu, struct zone *zone)
 static struct page *take_free(struct zone *zone, unsigned int order)
 {
 	struct unmapped_zone *uz = zone_pool(zone);
-	struct page *page, *more;
+	struct page *page, *more, *next;
 	LIST_HEAD(batch);
 	int n = 0;
 
@@ -318,14 +339,13 @@ static struct page *take_free(struct zone *zone, unsigned int order)
 		}
 	}
 
-	while (!list_empty(&batch)) {
-		more = list_first_entry(&batch, struct page, pcp_list);
-		list_del(&more->pcp_list);
-		if (unmapped_cache(more))
-			continue;
+	if (n && !cache_batch(zone, &batch, n)) {
 		guard(spinlock_irqsave)(&zone->lock);
-		unmapped_account(zone, -1);
-		unmapped_give(zone, more, 0);
+		list_for_each_entry_safe(more, next, &batch, pcp_list) {
+			list_del(&more->pcp_list);
+			unmapped_account(zone, -1);
+			unmapped_give(zone, more, 0);
+		}
 	}
 
 	return page;
@@ -618,13 +638,13 @@ static int convert(int nid, gfp_t gfp, nodemask_t *nodemask, bool cheap)
 	if (added) {
 		node->last = jiffies;
 		WRITE_ONCE(node->count, node->count + 1);
-		node->backoff = 0;
+		WRITE_ONCE(node->backoff, 0);
 		unmapped_event(UNMAPPED_ROUNDS, 1);
 		unmapped_event(UNMAPPED_LEFT, added);
 	} else if (!cheap) {
-		node->backoff = clamp(node->backoff * 2,
-				      (unsigned long)MIN_BACKOFF,
-				      (unsigned long)MAX_BACKOFF);
+		WRITE_ONCE(node->backoff, clamp(node->backoff * 2,
+						(unsigned long)MIN_BACKOFF,
+						(unsigned long)MAX_BACKOFF));
 		WRITE_ONCE(node->until, jiffies + node->backoff);
 	}
 	mutex_unlock(&node->lock);
@@ -1145,8 +1165,19 @@ static struct page *take_or_make(const struct request *rq)
 {
 	gfp_t block = (rq->gfp & BLOCK_MASK) | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	gfp_t cheap = block & ~__GFP_DIRECT_RECLAIM;
+	int nid = zonelist_node_idx(rq->preferred);
 	struct page *page;
 	int round, made;
+
+	/*
+	 * Who has another way does not pay for reclaim and compaction. If requests
+	 * fail for longer, kswapd and kcompactd work for those that come later.
+	 */
+	if (rq->gfp & __GFP_NORETRY) {
+		if (READ_ONCE(unmapped_nodes[nid].backoff) < MAX_BACKOFF)
+			cheap &= ~__GFP_KSWAPD_RECLAIM;
+		block = cheap;
+	}
 
 	/*
 	 * Dirty pages are of any node and order, so to have erased some is not to

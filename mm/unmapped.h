@@ -193,6 +193,11 @@ static inline void unmapped_free_folios(struct folio_batch *folios,
 					unsigned int first, unsigned int order) { }
 static inline void unmapped_divert(struct zone *zone, struct page *page,
 				   unsigned int order) { }
+static inline bool unmapped_erase(struct page *page, unsigned long nr)
+{
+	return false;
+}
+
 static inline bool unmapped_release_block(struct page *page) { return true; }
 static inline unsigned long unmapped_available(void) { return 0; }
 static inline void unmapped_account(struct zone *zone, long nr_pages) { }

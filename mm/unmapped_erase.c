@@ -174,17 +174,44 @@ static void give_erased(struct page **pages, unsigned int nr)
 	}
 }
 
-/* Erase pages of a few words each, with preemption off. Returns how many were. */
+/*
+ * Neighbours among what was freed one after the other, in either direction, get a
+ * window together. Returns the entry after them, and of which pages the window is.
+ */
+static unsigned int next_window(struct page **pages, unsigned int i, unsigned int nr,
+				struct page **first, unsigned int *sum)
+{
+	*first = pages[i];
+	*sum = 1U << pages[i]->private;
+	for (i++; i < nr; i++) {
+		unsigned int more = 1U << pages[i]->private;
+
+		if (*sum + more > KMERMAP_PAGES)
+			break;
+		if (pages[i] + more == *first)
+			*first = pages[i];
+		else if (pages[i] != *first + *sum)
+			break;
+		*sum += more;
+	}
+
+	return i;
+}
+
+/* Erase entries of a few pages each, with preemption off. Returns how many were. */
 static unsigned int erase_pages(struct page **pages, unsigned int nr)
 {
+	unsigned int i, next, sum;
+	struct page *first;
 	struct kmermap k;
-	unsigned int i;
 
 	if (!kmermap_begin(&k))
 		return 0;
-	for (i = 0; i < nr; i++)
-		if (!erase_window(pages[i], 1U << pages[i]->private))
+	for (i = 0; i < nr; i = next) {
+		next = next_window(pages, i, nr, &first, &sum);
+		if (!erase_window(first, sum))
 			break;
+	}
 	kmermap_end(&k);
 
 	return i;

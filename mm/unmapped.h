@@ -133,6 +133,7 @@ int unmapped_pm(struct notifier_block *nb, unsigned long action, void *data);
 bool unmapped_is_image(struct page *block);
 bool unmapped_take_this(struct zone *zone, struct page *block);
 void unmapped_collapse_flush(void);
+struct mutex *unmapped_node_lock(int nid);
 void unmapped_erase_flush(void);
 #endif
 

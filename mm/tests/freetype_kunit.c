@@ -15,6 +15,7 @@
 
 #include "../internal.h"
 #include "../page_alloc.h"
+#include "../unmapped.h"
 
 /* Lists can be long, and zone->lock is held. */
 #define MAX_PAGES_LOOKED_AT	4096
@@ -124,6 +125,36 @@ static void kinds_of_freetypes(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, freetype_is_special(ft),
 				is_migrate_isolate(mt));
 	}
+}
+
+/* It is listed by itself, and unmovable for whoever decides by migratetypes. */
+static void unmapped_is_a_kind_of_its_own(struct kunit *test)
+{
+#ifdef CONFIG_UNMAPPED_PAGES
+	freetype_t ft = FREETYPE_UNMAPPED;
+	unsigned int order;
+	struct zone *zone;
+	int mt;
+
+	KUNIT_EXPECT_TRUE(test, freetype_is_unmapped(ft));
+	KUNIT_EXPECT_TRUE(test, freetype_is_special(ft));
+	KUNIT_EXPECT_FALSE(test, freetype_is_mergeable(ft));
+	KUNIT_EXPECT_FALSE(test, freetype_has_pcp_list(ft));
+	KUNIT_EXPECT_EQ(test, freetype_migratetype(ft), MIGRATE_UNMOVABLE);
+	KUNIT_EXPECT_LT(test, freetype_index(ft), NR_FREETYPES);
+	for (mt = 0; mt < MIGRATE_TYPES; mt++) {
+		KUNIT_EXPECT_FALSE(test, freetypes_equal(ft, freetype_of(mt)));
+		KUNIT_EXPECT_FALSE(test, freetype_is_unmapped(freetype_of(mt)));
+	}
+	for_each_populated_zone(zone)
+		for (order = 0; order < NR_PAGE_ORDERS; order++)
+			KUNIT_EXPECT_PTR_EQ(test,
+					    free_area_list(&zone->free_area[order], ft),
+					    free_area_list(&zone->free_area[order],
+							   freetype_of(MIGRATE_TYPES - 1)) + 1);
+#else
+	kunit_skip(test, "needs CONFIG_UNMAPPED_PAGES");
+#endif
 }
 
 /* Each order of each zone has lists for all freetypes, and none twice. */
@@ -260,6 +291,7 @@ static struct kunit_case freetype_test_cases[] = {
 	KUNIT_CASE(migratetypes_come_first),
 	KUNIT_CASE(equal_to_themselves_only),
 	KUNIT_CASE(kinds_of_freetypes),
+	KUNIT_CASE(unmapped_is_a_kind_of_its_own),
 	KUNIT_CASE(lists_are_distinct),
 	KUNIT_CASE(free_pages_are_on_their_list),
 	KUNIT_CASE(isolated_blocks_change_lists),

@@ -7,6 +7,7 @@
 
 #include <kunit/test.h>
 #include <linux/cleanup.h>
+#include <linux/completion.h>
 #include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/fault-inject.h>
@@ -15,16 +16,30 @@
 #include <linux/irqflags.h>
 #include <linux/kmermap.h>
 #include <linux/kthread.h>
+#include <linux/llist.h>
+#include <linux/memcontrol.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/oom.h>
 #include <linux/page-isolation.h>
+#include <linux/pagemap.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/seq_file.h>
 #include <linux/set_memory.h>
+#include <linux/sizes.h>
+#include <linux/sprintf.h>
 #include <linux/suspend.h>
+#include <linux/tracepoint.h>
+#include <linux/uaccess.h>
 #include <linux/unmapped.h>
+#include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <linux/workqueue.h>
+
+#include <trace/events/kmem.h>
 
 #include <asm/sections.h>
 
@@ -219,6 +234,105 @@ static void bulk_requests_are_served(struct kunit *test)
 	expect_nothing_left(test);
 }
 
+/* They are zero in any case: who asks for that must not have them cleared by address. */
+static void zeroed_requests(struct kunit *test)
+{
+	unsigned int order, round;
+	struct page *page;
+
+	for (round = 0; round < 2; round++)
+		for (order = 0; order <= pageblock_order; order += 3) {
+			page = alloc_pages_unmapped(GFP_KERNEL | __GFP_ZERO, order);
+			KUNIT_ASSERT_NOT_NULL(test, page);
+			check_pages(test, page, order);
+			fill_all(test, page, order);
+			__free_pages(page, order);
+		}
+	expect_nothing_left(test);
+}
+
+static void expect_folio(struct kunit *test, struct folio *folio, unsigned int order)
+{
+	KUNIT_EXPECT_NOT_NULL(test, folio);
+	if (!folio)
+		return;
+	KUNIT_EXPECT_EQ(test, folio_order(folio), order);
+	check_pages(test, &folio->page, order);
+	fill_all(test, &folio->page, order);
+	folio_put(folio);
+}
+
+/* Whoever takes flags for pages, as the page cache does, need not know about it. */
+static void functions_that_pass_flags_on(struct kunit *test)
+{
+	gfp_t gfp = GFP_KERNEL | __GFP_UNMAPPED;
+	struct page *page;
+
+	expect_folio(test, filemap_alloc_folio(gfp, 0, NULL), 0);
+	expect_folio(test, filemap_alloc_folio(gfp, 2, NULL), 2);
+	expect_folio(test, __folio_alloc_node(gfp, 1, numa_mem_id()), 1);
+	page = alloc_pages_node(numa_mem_id(), gfp, 0);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page) {
+		check_pages(test, page, 0);
+		__free_page(page);
+	}
+	expect_nothing_left(test);
+}
+
+/* Not even what is erased: who has it is behind a lock. */
+static void nolock_requests_get_nothing(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0), *other;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	kunit_warning_suppress(test) {
+		/* Debug kernels warn of any flag that it does not know. */
+		other = alloc_pages_nolock(__GFP_UNMAPPED, numa_mem_id(), 0);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, IS_ENABLED(CONFIG_DEBUG_VM));
+	}
+	KUNIT_EXPECT_NULL(test, other);
+	if (other)
+		__free_page(other);
+	__free_page(page);
+	expect_nothing_left(test);
+}
+
+/* There is an address, as of all pages, but nothing can be had there. */
+static void addresses_fault(struct kunit *test)
+{
+	unsigned long addr;
+	u64 word = 0;
+
+	kunit_warning_suppress(test) {
+		addr = __get_free_page(GFP_KERNEL | __GFP_UNMAPPED);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, IS_ENABLED(CONFIG_DEBUG_VM));
+	}
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_EXPECT_TRUE(test, page_is_unmapped(virt_to_page((void *)addr)));
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, (void *)addr, sizeof(word)),
+			-EFAULT);
+	free_page(addr);
+	expect_nothing_left(test);
+}
+
+/* It maps them itself, but would have to write to them before. */
+static void vmalloc_does_not_take_it(struct kunit *test)
+{
+	unsigned long i;
+	void *p;
+
+	kunit_warning_suppress(test) {
+		/* It tells of the flag, once in a boot. */
+		p = __vmalloc(4 * PAGE_SIZE, GFP_KERNEL | __GFP_UNMAPPED);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_FALSE(test, page_is_unmapped(vmalloc_to_page(p + i * PAGE_SIZE)));
+	vfree(p);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+}
+
 /* Who cannot sleep gets what is there. */
 static void atomic_requests(struct kunit *test)
 {
@@ -231,6 +345,58 @@ static void atomic_requests(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, other);
 	check_pages(test, other, 0);
 	__free_page(other);
+	__free_page(page);
+	expect_nothing_left(test);
+}
+
+/* 64 pages were erased for the first request. What is raw is for who can wait. */
+static void nothing_is_erased_for_who_cannot_wait(struct kunit *test)
+{
+	unsigned long erased, rounds;
+	struct page *pages[80];
+	unsigned int nr;
+
+	/* Some of them are at hand for this CPU alone. */
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	pages[0] = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, pages[0]);
+	KUNIT_EXPECT_GE(test, page_zone(pages[0])->unmapped->nr_raw, pageblock_nr_pages - 64);
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	rounds = unmapped_sum(UNMAPPED_ROUNDS);
+	for (nr = 1; nr < ARRAY_SIZE(pages); nr++) {
+		pages[nr] = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0);
+		if (!pages[nr])
+			break;
+		check_pages(test, pages[nr], 0);
+	}
+	KUNIT_EXPECT_EQ(test, nr, 64);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ROUNDS), rounds);
+	while (nr)
+		__free_page(pages[--nr]);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	expect_nothing_left(test);
+}
+
+/* Who is part of reclaim can have it as well, and must not wait for who takes blocks out. */
+static void reclaim_gets_what_is_erased(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0), *other, *large;
+	unsigned int noreclaim;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	noreclaim = memalloc_noreclaim_save();
+	other = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+	large = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, pageblock_order);
+	memalloc_noreclaim_restore(noreclaim);
+	KUNIT_EXPECT_NULL(test, large);
+	KUNIT_EXPECT_NOT_NULL(test, other);
+	if (other) {
+		check_pages(test, other, 0);
+		__free_page(other);
+	}
+	if (large)
+		__free_pages(large, pageblock_order);
 	__free_page(page);
 	expect_nothing_left(test);
 }
@@ -265,6 +431,8 @@ static void refused_requests(struct kunit *test)
 		expect_refused_loudly(test, GFP_KERNEL, pageblock_order + 1);
 	KUNIT_EXPECT_NULL(test, alloc_contig_pages(1, GFP_KERNEL | __GFP_UNMAPPED,
 						   numa_mem_id(), NULL));
+	KUNIT_EXPECT_EQ(test, alloc_contig_range(0, 1, ACR_FLAGS_NONE,
+						 GFP_KERNEL | __GFP_UNMAPPED), -EINVAL);
 
 	/* In reclaim nothing leaves. */
 	noreclaim = memalloc_noreclaim_save();
@@ -418,6 +586,57 @@ static void tasks_erase_in_place(struct kunit *test)
 	expect_nothing_left(test);
 }
 
+/*
+ * Who looks at pages by pfn may have a reference when the owner frees: then the page is
+ * neither free nor erased until that is dropped, and it is erased by who does so.
+ */
+static void the_last_one_erases(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long erased, deferred;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	KUNIT_EXPECT_TRUE(test, get_page_unless_zero(page));
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	__free_page(page);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased);
+	KUNIT_EXPECT_EQ(test, differ(page, PATTERN), 0);
+	/* Nobody can have its block meanwhile. */
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(page));
+	KUNIT_EXPECT_TRUE(test, page_is_unmapped(page));
+
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	deferred = unmapped_sum(UNMAPPED_DEFERRED);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 1);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_DEFERRED), deferred);
+	expect_nothing_left(test);
+}
+
+/* Of one that is no folio all but the first page are free at once, in parts. */
+static void parts_are_erased(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 3);
+	unsigned long erased, before;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	fill_all(test, page, 3);
+	KUNIT_EXPECT_TRUE(test, get_page_unless_zero(page));
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	before = free_unmapped();
+	__free_pages(page, 3);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 7);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + 7);
+	KUNIT_EXPECT_EQ(test, differ(page, PATTERN), 0);
+	put_page(page);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 8);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + 8);
+	/* All that is free is looked at. */
+	expect_consistent(test);
+	expect_nothing_left(test);
+}
+
 /* With interrupts off nothing can be erased; what is freed waits for a worker. */
 static void interrupts_off(struct kunit *test)
 {
@@ -469,6 +688,70 @@ static void free_in_a_hard_interrupt(struct kunit *test)
 	expect_nothing_left(test);
 }
 
+static void alloc_in_irq(struct irq_work *work)
+{
+	struct freeing *freeing = container_of(work, struct freeing, work);
+
+	freeing->page = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0);
+}
+
+struct soft {
+	struct work_struct	work;
+	struct page		*page;
+	bool			free;
+};
+
+static void do_in_softirq(struct work_struct *work)
+{
+	struct soft *soft = container_of(work, struct soft, work);
+
+	if (soft->free)
+		__free_page(soft->page);
+	else
+		soft->page = alloc_pages_unmapped(GFP_ATOMIC | __GFP_NOWARN, 0);
+}
+
+static void in_softirq_do(struct soft *soft, bool free)
+{
+	soft->free = free;
+	INIT_WORK_ONSTACK(&soft->work, do_in_softirq);
+	queue_work(system_bh_wq, &soft->work);
+	flush_work(&soft->work);
+	destroy_work_on_stack(&soft->work);
+}
+
+/* A hard one, and a softirq, get pages and give them back, which are erased after that. */
+static void requests_in_interrupts(struct kunit *test)
+{
+	struct freeing hard = { .work = IRQ_WORK_INIT_HARD(alloc_in_irq) };
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long erased, deferred;
+	struct soft soft = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	irq_work_queue(&hard.work);
+	irq_work_sync(&hard.work);
+	in_softirq_do(&soft, false);
+	KUNIT_EXPECT_NOT_NULL(test, hard.page);
+	KUNIT_EXPECT_NOT_NULL(test, soft.page);
+	if (hard.page) {
+		check_pages(test, hard.page, 0);
+		__free_page(hard.page);
+	}
+	if (soft.page) {
+		check_pages(test, soft.page, 0);
+		KUNIT_EXPECT_TRUE(test, fill(soft.page, PATTERN));
+		erased = unmapped_sum(UNMAPPED_ERASED);
+		deferred = unmapped_sum(UNMAPPED_DEFERRED);
+		in_softirq_do(&soft, true);
+		/* Not there: a task that is interrupted may have the windows. */
+		KUNIT_EXPECT_GT(test, unmapped_sum(UNMAPPED_DEFERRED), deferred);
+		expect_erased(test, erased + 1);
+	}
+	__free_page(page);
+	expect_nothing_left(test);
+}
+
 static void free_from_anywhere(struct kunit *test)
 {
 	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
@@ -476,6 +759,39 @@ static void free_from_anywhere(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, page);
 	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
 	free_pages_nolock(page, 0);
+	expect_nothing_left(test);
+}
+
+/*
+ * Whoever frees without waiting for zone->lock leaves the page to the next one who has
+ * it, who frees something else: that page must not get on a list for it.
+ */
+static void freed_while_the_lock_is_held(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 5);
+	struct page *next = alloc_pages_unmapped(GFP_KERNEL, 5);
+	unsigned long erased, before;
+	struct zone *zone;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_NOT_NULL(test, next);
+	zone = page_zone(page);
+	KUNIT_ASSERT_PTR_EQ(test, page_zone(next), zone);
+	fill_all(test, page, 5);
+	fill_all(test, next, 5);
+	before = free_unmapped();
+	erased = unmapped_sum(UNMAPPED_ERASED);
+
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		free_pages_nolock(page, 5);
+	__free_pages(next, 5);
+	KUNIT_EXPECT_TRUE(test, llist_empty(&zone->trylock_free_pages));
+	expect_erased(test, erased + 64);
+	unmapped_erase_flush();
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased + 64);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + 64);
+	/* All that is free is looked at. */
+	expect_consistent(test);
 	expect_nothing_left(test);
 }
 
@@ -531,6 +847,82 @@ static void everything_comes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, free_unmapped(), 0);
 	KUNIT_EXPECT_FALSE(test, page_is_unmapped(page));
 	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+}
+
+/*
+ * What reads memory for debuggers, /proc/kcore, /dev/mem and BPF does so without a fault,
+ * and gets nothing: of pages in use, free ones, and raw ones.
+ */
+static void probe_reads_see_nothing(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0), *block;
+	unsigned long i, seen = 0;
+	u64 word = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	block = pfn_to_page(pageblock_start_pfn(page_to_pfn(page)));
+	for (i = 0; i < pageblock_nr_pages; i++)
+		seen += !copy_from_kernel_nofault(&word, page_address(block + i),
+						  sizeof(word));
+	KUNIT_EXPECT_EQ(test, seen, 0);
+	KUNIT_EXPECT_EQ(test, copy_to_kernel_nofault(page_address(page), &word,
+						     sizeof(word)), -EFAULT);
+	KUNIT_EXPECT_EQ(test, differ(page, PATTERN), 0);
+
+	/* When the block is back, so is what can be read, and it is nothing of that. */
+	__free_page(page);
+	KUNIT_EXPECT_TRUE(test, block_comes_back(page));
+	KUNIT_EXPECT_EQ(test, copy_from_kernel_nofault(&word, page_address(page),
+						       sizeof(word)), 0);
+	KUNIT_EXPECT_NE(test, word, PATTERN);
+	expect_nothing_left(test);
+}
+
+/*
+ * The worst that a peak can leave behind is a page in each block. Those cannot come back,
+ * but all others do, and so do these when their pages are freed.
+ */
+static void a_page_keeps_its_block(struct kunit *test)
+{
+	unsigned long before, held = 0, nr = 16 * pageblock_nr_pages, i;
+	struct page **pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	struct page *kept[16] = {};
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	for (i = 0; i < nr; i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, 0);
+		if (!pages[i])
+			break;
+	}
+	KUNIT_EXPECT_EQ(test, i, nr);
+	nr = i;
+	/* The first of each of half the blocks, whichever pages came from them. */
+	for (i = 0; i < nr; i++) {
+		unsigned long at, pfn = pageblock_start_pfn(page_to_pfn(pages[i]));
+
+		for (at = 0; at < held; at++)
+			if (pageblock_start_pfn(page_to_pfn(kept[at])) == pfn)
+				break;
+		if (at == held && held < ARRAY_SIZE(kept) / 2)
+			kept[held++] = pages[i];
+		else
+			__free_page(pages[i]);
+	}
+	unmapped_erase_flush();
+	before = free_unmapped();
+	unmapped_release_all();
+	kunit_info(test, "%lu pages in use keep %lu blocks, %lu kB of which %lu are free\n",
+		   held, blocks(), blocks() * PMD_SIZE / SZ_1K,
+		   free_unmapped() * PAGE_SIZE / SZ_1K);
+	KUNIT_EXPECT_EQ(test, blocks(), held);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), held * (pageblock_nr_pages - 1));
+	KUNIT_EXPECT_GE(test, before, free_unmapped());
+	for (i = 0; i < held; i++)
+		check_pages(test, kept[i], 0);
+	while (held)
+		__free_page(kept[--held]);
+	expect_nothing_left(test);
 }
 
 /* Nothing of what was written is there after it. */
@@ -769,6 +1161,38 @@ static void the_shrinker_gives_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, blocks(), 0);
 }
 
+/* A pass over page cache at the lowest priority takes nothing, and a few take little. */
+static void page_cache_does_not_empty_it(struct kunit *test)
+{
+	unsigned long before, after;
+	struct page *pages[8];
+	unsigned int i, pass;
+	int nid;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_pages(pages[i], pageblock_order);
+	unmapped_erase_flush();
+	before = blocks();
+	KUNIT_EXPECT_GE(test, before, ARRAY_SIZE(pages));
+
+	for (pass = 0; pass < 8; pass++)
+		for_each_online_node(nid)
+			shrink_slab(GFP_KERNEL, nid, root_mem_cgroup, DEF_PRIORITY);
+	after = blocks();
+	KUNIT_EXPECT_GT(test, after, before / 2);
+
+	/* When it is tight all of it goes. */
+	for (pass = 0; pass < MAX_TRIES && blocks(); pass++)
+		for_each_online_node(nid)
+			shrink_slab(GFP_KERNEL, nid, root_mem_cgroup, 0);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	expect_nothing_left(test);
+}
+
 static unsigned long oom_freed;
 
 /* The last one, so that nobody is killed for this test, whatever there was. */
@@ -857,23 +1281,40 @@ static void blocks_of_reserves_stay(struct kunit *test)
 static void hibernation_needs_it_mapped(struct kunit *test)
 {
 #ifdef CONFIG_PM_SLEEP
-	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	static const unsigned long actions[][2] = {
+		{ PM_HIBERNATION_PREPARE, PM_POST_HIBERNATION },
+		{ PM_RESTORE_PREPARE, PM_POST_RESTORE },
+	};
+	struct page *page, *other;
+	unsigned int i;
 
-	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
-							    NULL)), -EBUSY);
-	__free_page(page);
-	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
-							    NULL)), 0);
-	KUNIT_EXPECT_EQ(test, blocks(), 0);
-	KUNIT_EXPECT_NULL(test, alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0));
-	unmapped_pm(NULL, PM_POST_HIBERNATION, NULL);
-
-	page = alloc_pages_unmapped(GFP_KERNEL, 0);
-	KUNIT_EXPECT_NOT_NULL(test, page);
-	if (page)
+	for (i = 0; i < ARRAY_SIZE(actions); i++) {
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, actions[i][0], NULL)),
+				-EBUSY);
+		/* Then nothing is suspended: blocks leave. */
+		other = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_EXPECT_NOT_NULL(test, other);
+		if (other)
+			__free_pages(other, pageblock_order);
 		__free_page(page);
-	expect_nothing_left(test);
+
+		KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, actions[i][0], NULL)),
+				0);
+		KUNIT_EXPECT_EQ(test, blocks(), 0);
+		other = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+		KUNIT_EXPECT_NULL(test, other);
+		if (other)
+			__free_page(other);
+		unmapped_pm(NULL, actions[i][1], NULL);
+
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (page)
+			__free_page(page);
+		expect_nothing_left(test);
+	}
 #else
 	kunit_skip(test, "needs CONFIG_PM_SLEEP");
 #endif
@@ -899,6 +1340,53 @@ static void larger_mappings_are_rebuilt(struct kunit *test)
 	unmapped_collapse();
 	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_COLLAPSES), before);
 	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+}
+
+/* Splits of pages of 2M since boot. */
+static unsigned long splits_of_blocks(struct kunit *test)
+{
+#ifdef CONFIG_X86_64
+	unsigned long *events = kunit_kcalloc(test, NR_VM_EVENT_ITEMS, sizeof(*events),
+					      GFP_KERNEL), n;
+
+	KUNIT_ASSERT_NOT_NULL(test, events);
+	all_vm_events(events);
+	n = events[DIRECT_MAP_LEVEL2_SPLIT];
+	kunit_kfree(test, events);
+
+	return n;
+#else
+	return 0;
+#endif
+}
+
+/* However often memory goes and comes, its mappings are as large as they were. */
+static void nothing_is_split(struct kunit *test)
+{
+	unsigned int i, cycles = IS_ENABLED(CONFIG_KASAN) ? 100 : 1000;
+	unsigned long splits, left, returned, before = blocks();
+	struct page *page;
+
+	if (!IS_ENABLED(CONFIG_X86_64) || !IS_ENABLED(CONFIG_VM_EVENT_COUNTERS))
+		kunit_skip(test, "needs an architecture that counts splits");
+	splits = splits_of_blocks(test);
+	left = unmapped_sum(UNMAPPED_LEFT);
+	returned = unmapped_sum(UNMAPPED_RETURNED);
+	for (i = 0; i < cycles; i++) {
+		/* A whole block, or a part of it, so that the rest is erased to come back. */
+		page = alloc_pages_unmapped(GFP_KERNEL, i % 8 ? 0 : pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		__free_pages(page, i % 8 ? 0 : pageblock_order);
+		unmapped_erase_all();
+		unmapped_release_all();
+		cond_resched();
+	}
+	/* It did happen each time, and nothing has been lost. */
+	KUNIT_EXPECT_GE(test, unmapped_sum(UNMAPPED_LEFT), left + cycles / 2);
+	expect_nothing_left(test);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_LEFT) - left + before,
+			unmapped_sum(UNMAPPED_RETURNED) - returned);
+	KUNIT_EXPECT_EQ(test, splits_of_blocks(test), splits);
 }
 
 /* Some at hand, and some on its list of dirty ones. */
@@ -1002,6 +1490,144 @@ static void free_memory_does_not_have_it(struct kunit *test)
 			pageblock_nr_pages / 2, free + available);
 }
 
+struct traced {
+	unsigned int	seen;
+	unsigned int	wrong;
+};
+
+static void see_locked(void *data, struct page *page, unsigned int order,
+		       int migratetype, int percpu_refill)
+{
+	struct traced *traced = data;
+
+	if (!page || !page_is_unmapped(page))
+		return;
+	traced->seen++;
+	traced->wrong += migratetype != MIGRATE_UNMOVABLE;
+}
+
+static void see_alloc(void *data, struct page *page, unsigned int order, gfp_t gfp,
+		      int migratetype)
+{
+	see_locked(data, page, order, migratetype, 0);
+}
+
+/* Programs that read traces have a name for each of those, and no more. */
+static void tracepoints_have_a_migratetype(struct kunit *test)
+{
+#ifdef CONFIG_TRACEPOINTS
+	struct traced locked = {}, alloc = {};
+	struct page *page;
+	unsigned int i;
+
+	KUNIT_ASSERT_EQ(test, register_trace_mm_page_alloc_zone_locked(see_locked, &locked), 0);
+	KUNIT_EXPECT_EQ(test, register_trace_mm_page_alloc(see_alloc, &alloc), 0);
+	for (i = 0; i < 3; i++) {
+		/* From the lists, which CPUs have none of for this order. */
+		page = alloc_pages_unmapped(GFP_KERNEL, 5);
+		if (page)
+			__free_pages(page, 5);
+	}
+	unregister_trace_mm_page_alloc(see_alloc, &alloc);
+	unregister_trace_mm_page_alloc_zone_locked(see_locked, &locked);
+	tracepoint_synchronize_unregister();
+
+	KUNIT_EXPECT_GE(test, locked.seen, 3);
+	KUNIT_EXPECT_EQ(test, locked.wrong, 0);
+	KUNIT_EXPECT_GE(test, alloc.seen, 3);
+	KUNIT_EXPECT_EQ(test, alloc.wrong, 0);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_TRACEPOINTS");
+#endif
+}
+
+/* Under zone->lock what is counted is what is on lists, but for what is just added up. */
+static bool counts_fit(struct zone *zone)
+{
+	unsigned long pages = 0, in_blocks = 0, nr;
+	unsigned int order;
+
+	guard(spinlock_irqsave)(&zone->lock);
+	for (order = 0; order < NR_PAGE_ORDERS; order++) {
+		nr = zone->free_area[order].nr_free << order;
+		pages += nr;
+		if (order >= pageblock_order)
+			in_blocks += nr;
+	}
+	/* What is isolated is on lists, and not free. */
+	nr = list_count_nodes(free_area_list(&zone->free_area[pageblock_order],
+					     freetype_of(MIGRATE_ISOLATE)));
+
+	return !nr && zone_page_state_snapshot(zone, NR_FREE_PAGES) == pages &&
+	       zone_page_state_snapshot(zone, NR_FREE_PAGES_BLOCKS) == in_blocks;
+}
+
+/* Another CPU may be adding up what it has counted. */
+static bool counts_come_to_fit(struct zone *zone)
+{
+	unsigned int try;
+
+	for (try = 0; try < MAX_TRIES; try++)
+		if (counts_fit(zone))
+			return true;
+
+	return false;
+}
+
+/* Watermarks, and who keeps whole blocks free, must not count on what nobody can have. */
+static void blocks_are_counted_apart(struct kunit *test)
+{
+	struct page *pages[4];
+	struct zone *zone;
+	unsigned int i;
+
+	for_each_populated_zone(zone)
+		KUNIT_EXPECT_TRUE(test, counts_come_to_fit(zone));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for_each_populated_zone(zone)
+		KUNIT_EXPECT_TRUE(test, counts_come_to_fit(zone));
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_pages(pages[i], pageblock_order);
+	unmapped_erase_flush();
+	/* On lists as whole blocks, and as larger pages. */
+	for_each_populated_zone(zone)
+		KUNIT_EXPECT_TRUE(test, counts_come_to_fit(zone));
+	expect_nothing_left(test);
+	for_each_populated_zone(zone)
+		KUNIT_EXPECT_TRUE(test, counts_come_to_fit(zone));
+}
+
+/* In kB, as all of that file. */
+static void meminfo_has_a_line(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned long kb = 0, shown = 0;
+	unsigned int try;
+	char text[64];
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_flush();
+	/* What CPUs have counted is added to it now and then. */
+	for (try = 0; try < MAX_TRIES; try++) {
+		struct seq_file m = { .buf = text, .size = sizeof(text) - 1 };
+
+		shown = global_zone_page_state(NR_FREE_UNMAPPED);
+		memset(text, 0, sizeof(text));
+		unmapped_report_meminfo(&m);
+		if (sscanf(text, "UnmappedFree: %lu kB", &kb) != 1 ||
+		    kb == shown * (PAGE_SIZE / 1024))
+			break;
+	}
+	KUNIT_EXPECT_GE(test, shown, pageblock_nr_pages / 2);
+	KUNIT_EXPECT_EQ(test, kb, shown * (PAGE_SIZE / 1024));
+	expect_nothing_left(test);
+}
+
 static void cpus_are_drained(struct kunit *test)
 {
 	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
@@ -1029,6 +1655,112 @@ static void cpus_are_drained(struct kunit *test)
 	zone_pcp_enable(zone);
 	KUNIT_EXPECT_NOT_NULL(test, page);
 	KUNIT_EXPECT_EQ(test, n, 0);
+	expect_nothing_left(test);
+}
+
+/* As in batch_size(): more of a small node would be missed by others. */
+static unsigned long most_blocks(int nid)
+{
+	unsigned long most = want_init_on_alloc(0) ? 4 : 32;
+
+	return min(most, max(1UL, node_present_pages(nid) / 64 / pageblock_nr_pages));
+}
+
+/*
+ * With demand each round, which is one flush, takes more blocks than the last one.
+ * Returns whether one of some has taken several. Not if this machine is so slow that
+ * it does not look like demand.
+ */
+static bool some_leave_together(struct kunit *test)
+{
+	unsigned long left, rounds, together = 0;
+	struct page *pages[12];
+	unsigned int i, nr = 0;
+
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		left = unmapped_sum(UNMAPPED_LEFT);
+		rounds = unmapped_sum(UNMAPPED_ROUNDS);
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, pageblock_order);
+		if (!pages[i])
+			break;
+		nr++;
+		left = unmapped_sum(UNMAPPED_LEFT) - left;
+		/* Nobody else asks meanwhile. */
+		KUNIT_EXPECT_LE(test, unmapped_sum(UNMAPPED_ROUNDS), rounds + 1);
+		KUNIT_EXPECT_LE(test, left, most_blocks(page_to_nid(pages[i])));
+		together = max(together, left);
+	}
+	while (nr)
+		__free_pages(pages[--nr], pageblock_order);
+	unmapped_erase_flush();
+
+	return together > 1;
+}
+
+static void blocks_leave_together(struct kunit *test)
+{
+	unsigned int try;
+
+	if (most_blocks(numa_mem_id()) < 2)
+		kunit_skip(test, "needs a larger node");
+	for (try = 0; try < 10; try++) {
+		if (some_leave_together(test))
+			break;
+		unmapped_release_all();
+	}
+	KUNIT_EXPECT_LT(test, try, 10);
+	expect_nothing_left(test);
+}
+
+/* Whatever writes to memory that is freed or allocated: it is not to be met by these. */
+static void many_blocks_leave(struct kunit *test)
+{
+	struct page *page, *next;
+	unsigned int i, nr = 0;
+	LIST_HEAD(held);
+
+	for (i = 0; i < 64; i++) {
+		page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, pageblock_order);
+		if (!page)
+			break;
+		nr++;
+		KUNIT_EXPECT_FALSE(test, kernel_page_present(page));
+		KUNIT_EXPECT_FALSE(test, kernel_page_present(page + pageblock_nr_pages - 1));
+		KUNIT_EXPECT_EQ(test, differ(page, 0), 0);
+		KUNIT_EXPECT_EQ(test, differ(page + pageblock_nr_pages - 1, 0), 0);
+		list_add(&page->lru, &held);
+	}
+	/* A machine for tests has more, even if not all of it is free. */
+	KUNIT_EXPECT_GE(test, nr, 32);
+	list_for_each_entry_safe(page, next, &held, lru) {
+		list_del(&page->lru);
+		__free_pages(page, pageblock_order);
+	}
+	expect_nothing_left(test);
+}
+
+/* The first page does not wait for all of its block, or for all blocks that left. */
+static void a_request_erases_little(struct kunit *test)
+{
+	unsigned long erased = unmapped_sum(UNMAPPED_ERASED);
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0), *large;
+	struct zone *zone;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	zone = page_zone(page);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED) - erased, 64);
+	KUNIT_EXPECT_GE(test, READ_ONCE(zone->unmapped->nr_raw), pageblock_nr_pages - 64);
+
+	/* What is larger gets what it needs, from where the block is still raw. */
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	large = alloc_pages_unmapped(GFP_KERNEL, 7);
+	KUNIT_EXPECT_NOT_NULL(test, large);
+	KUNIT_EXPECT_LE(test, unmapped_sum(UNMAPPED_ERASED) - erased, 64 + 128);
+	if (large) {
+		check_pages(test, large, 7);
+		__free_pages(large, 7);
+	}
+	__free_page(page);
 	expect_nothing_left(test);
 }
 
@@ -1109,6 +1841,44 @@ static void broken_pages_at_hand(struct kunit *test)
 	}
 	if (page)
 		__free_page(page);
+	expect_nothing_left(test);
+}
+
+/* Memory offline takes other broken pages along. These would have to be mapped for it. */
+static void broken_blocks_do_not_go_offline(struct kunit *test)
+{
+	struct page *page, *bad;
+	unsigned long start;
+	unsigned int mode;
+
+	if (!IS_ENABLED(CONFIG_MEMORY_FAILURE))
+		kunit_skip(test, "needs CONFIG_MEMORY_FAILURE");
+	page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_flush();
+	start = page_to_pfn(page);
+	bad = page + pageblock_nr_pages - 1;
+	SetPageHWPoison(bad);
+
+	for (mode = 0; mode < 2; mode++) {
+		KUNIT_EXPECT_EQ(test, start_isolate_page_range(start, start + pageblock_nr_pages,
+							       mode ? PB_ISOLATE_MODE_MEM_OFFLINE :
+								      PB_ISOLATE_MODE_OTHER),
+				-EBUSY);
+		KUNIT_EXPECT_TRUE(test, page_is_unmapped(page));
+		KUNIT_EXPECT_FALSE(test, kernel_page_present(bad));
+	}
+	KUNIT_EXPECT_EQ(test, page_zone(page)->unmapped->nr_returning, 0);
+
+	/* Whether it is still on a list with others depends on who has looked at it. */
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), pageblock_nr_pages - 1);
+	ClearPageHWPoison(bad);
+	KUNIT_EXPECT_TRUE(test, fill(bad, 0));
+	scoped_guard(spinlock_irqsave, &page_zone(bad)->lock)
+		unmapped_give(page_zone(bad), bad, 0);
 	expect_nothing_left(test);
 }
 
@@ -1221,6 +1991,98 @@ static void blocks_that_cannot_leave(struct kunit *test)
 #endif
 }
 
+struct waiting {
+	struct completion	done;
+	struct page		*page;
+	gfp_t			gfp;
+};
+
+static int ask_for_a_page(void *data)
+{
+	struct waiting *w = data;
+
+	allow_signal(SIGKILL);
+	w->page = alloc_pages_unmapped(w->gfp | __GFP_NOWARN, 0);
+	complete(&w->done);
+
+	return 0;
+}
+
+/* Ask while somebody takes blocks out. Returns whether there was an answer in time. */
+static bool answered(struct kunit *test, struct waiting *w, bool kill)
+{
+	struct mutex *lock = unmapped_node_lock(numa_mem_id());
+	struct task_struct *task;
+	bool in_time;
+
+	init_completion(&w->done);
+	w->page = NULL;
+	mutex_lock(lock);
+	task = kthread_create(ask_for_a_page, w, "unmapped/ask");
+	if (IS_ERR(task)) {
+		mutex_unlock(lock);
+		KUNIT_FAIL(test, "no thread");
+		return false;
+	}
+	get_task_struct(task);
+	wake_up_process(task);
+	if (kill) {
+		/* Until it waits for the lock, or has not done so. */
+		msleep(100);
+		send_sig(SIGKILL, task, 1);
+	}
+	in_time = wait_for_completion_timeout(&w->done, 5 * HZ);
+	mutex_unlock(lock);
+	if (!in_time)
+		wait_for_completion(&w->done);
+	put_task_struct(task);
+
+	return in_time;
+}
+
+/* Its memory is what somebody wants, so it must not wait for some. */
+static void who_waits_can_be_killed(struct kunit *test)
+{
+	struct waiting w = { .gfp = GFP_KERNEL };
+
+	/* It does wait, and shares what was taken out, if nobody kills it. */
+	KUNIT_EXPECT_FALSE(test, answered(test, &w, false));
+	KUNIT_EXPECT_NOT_NULL(test, w.page);
+	if (w.page)
+		__free_page(w.page);
+	unmapped_release_all();
+
+	KUNIT_EXPECT_TRUE(test, answered(test, &w, true));
+	KUNIT_EXPECT_NULL(test, w.page);
+	if (w.page)
+		__free_page(w.page);
+	expect_nothing_left(test);
+}
+
+/* Who has the lock may reclaim, and wait for what such a request holds. */
+static void others_do_not_wait(struct kunit *test)
+{
+	static const gfp_t flags[] = { GFP_NOFS, GFP_NOIO };
+	struct waiting w;
+	struct page *page;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(flags); i++) {
+		w.gfp = flags[i];
+		KUNIT_EXPECT_TRUE(test, answered(test, &w, false));
+		KUNIT_EXPECT_NULL(test, w.page);
+		if (w.page)
+			__free_page(w.page);
+		/* When nobody has it, they get blocks as all do. */
+		page = alloc_pages_unmapped(flags[i], 0);
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (page)
+			__free_page(page);
+		unmapped_release_all();
+	}
+	expect_nothing_left(test);
+}
+
 /* Without a window a page stays dirty, and is nobody's. */
 static void pages_that_cannot_be_erased(struct kunit *test)
 {
@@ -1257,7 +2119,14 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(batches_of_folios_are_erased),
 	KUNIT_CASE(orders_without_lists_are_erased),
 	KUNIT_CASE(bulk_requests_are_served),
+	KUNIT_CASE(zeroed_requests),
+	KUNIT_CASE(functions_that_pass_flags_on),
+	KUNIT_CASE(nolock_requests_get_nothing),
+	KUNIT_CASE(addresses_fault),
+	KUNIT_CASE(vmalloc_does_not_take_it),
 	KUNIT_CASE(atomic_requests),
+	KUNIT_CASE(nothing_is_erased_for_who_cannot_wait),
+	KUNIT_CASE(reclaim_gets_what_is_erased),
 	KUNIT_CASE(refused_requests),
 	KUNIT_CASE(slab_does_not_take_it),
 	KUNIT_CASE(ordinary_requests_get_mapped_pages),
@@ -1265,11 +2134,17 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(ranges_are_erased),
 	KUNIT_CASE_SLOW(mixed_arrays_are_told_apart),
 	KUNIT_CASE(tasks_erase_in_place),
+	KUNIT_CASE(the_last_one_erases),
+	KUNIT_CASE(parts_are_erased),
 	KUNIT_CASE(interrupts_off),
 	KUNIT_CASE(free_in_a_hard_interrupt),
+	KUNIT_CASE(requests_in_interrupts),
 	KUNIT_CASE(free_from_anywhere),
+	KUNIT_CASE(freed_while_the_lock_is_held),
 	KUNIT_CASE(the_worker_erases),
 	KUNIT_CASE(everything_comes_back),
+	KUNIT_CASE(probe_reads_see_nothing),
+	KUNIT_CASE(a_page_keeps_its_block),
 	KUNIT_CASE(blocks_come_back_erased),
 	KUNIT_CASE(isolation_maps_what_is_free),
 	KUNIT_CASE(pages_in_use_are_unmovable),
@@ -1279,18 +2154,29 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(blocks_given_back_are_not_taken),
 	KUNIT_CASE_SLOW(blocks_are_given_back_once),
 	KUNIT_CASE(the_shrinker_gives_back),
+	KUNIT_CASE(page_cache_does_not_empty_it),
 	KUNIT_CASE(nobody_is_killed_for_it),
 	KUNIT_CASE(blocks_of_reserves_stay),
 	KUNIT_CASE(hibernation_needs_it_mapped),
 	KUNIT_CASE(larger_mappings_are_rebuilt),
+	KUNIT_CASE_SLOW(nothing_is_split),
 	KUNIT_CASE(a_cpu_leaves_with_pages),
 	KUNIT_CASE(a_cpu_comes_later),
 	KUNIT_CASE(free_memory_does_not_have_it),
+	KUNIT_CASE(tracepoints_have_a_migratetype),
+	KUNIT_CASE(blocks_are_counted_apart),
+	KUNIT_CASE(meminfo_has_a_line),
 	KUNIT_CASE(cpus_are_drained),
+	KUNIT_CASE_SLOW(blocks_leave_together),
+	KUNIT_CASE_SLOW(many_blocks_leave),
+	KUNIT_CASE(a_request_erases_little),
 	KUNIT_CASE(broken_pages_are_not_used),
 	KUNIT_CASE(broken_pages_at_hand),
+	KUNIT_CASE(broken_blocks_do_not_go_offline),
 	KUNIT_CASE(memory_failures_are_final),
 	KUNIT_CASE_SLOW(blocks_that_cannot_leave),
+	KUNIT_CASE(who_waits_can_be_killed),
+	KUNIT_CASE(others_do_not_wait),
 	KUNIT_CASE(pages_that_cannot_be_erased),
 	{}
 };

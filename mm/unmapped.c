@@ -569,15 +569,6 @@ static unsigned int batch_size(struct unmapped_node *node, int nid)
 	return min(node->batch, most);
 }
 
-#if IS_ENABLED(CONFIG_KUNIT)
-/* For tests, which have to be who takes blocks out. */
-struct mutex *unmapped_node_lock(int nid)
-{
-	return &unmapped_nodes[nid].lock;
-}
-EXPORT_SYMBOL_IF_KUNIT(unmapped_node_lock);
-#endif
-
 static bool may_convert(int nid)
 {
 	return !READ_ONCE(unmapped_suspended) &&
@@ -709,6 +700,13 @@ void unmapped_collapse_flush(void)
 	flush_delayed_work(&collapse_work);
 }
 EXPORT_SYMBOL_IF_KUNIT(unmapped_collapse_flush);
+
+/* For tests, which take the place of who takes blocks out. */
+struct mutex *unmapped_node_lock(int nid)
+{
+	return &unmapped_nodes[nid].lock;
+}
+EXPORT_SYMBOL_IF_KUNIT(unmapped_node_lock);
 #endif
 
 static void collapse_later(struct page *block)

@@ -17,6 +17,7 @@ struct folio_batch;
 
 #ifdef CONFIG_UNMAPPED_PAGES
 
+#include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/percpu.h>
 #include <linux/spinlock.h>

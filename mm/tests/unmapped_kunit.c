@@ -27,6 +27,7 @@
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/set_memory.h>
 #include <linux/sizes.h>
@@ -1228,35 +1229,48 @@ static void nobody_is_killed_for_it(struct kunit *test)
 	expect_nothing_left(test);
 }
 
-/* Their sizes are counted in blocks, which can be on the list of a CPU by now. */
-static void blocks_of_reserves_stay(struct kunit *test)
+/*
+ * A free block that is on the list of this CPU gets a type that it must keep. It is taken
+ * from there by who takes blocks out.
+ */
+static struct page *block_of_type(struct kunit *test, int migratetype)
 {
-	unsigned long pfn, reserved = 0;
-	struct page *block = NULL, *page;
-	struct zone *zone = NULL;
-	int err = -EBUSY;
+	struct page *block;
 	unsigned int try;
 
 	/* Whose list it is on. */
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
-	for (try = 0; try < MAX_TRIES && !reserved; try++) {
+	for (try = 0; try < MAX_TRIES; try++) {
 		block = alloc_pages(GFP_KERNEL, pageblock_order);
 		KUNIT_ASSERT_NOT_NULL(test, block);
-		zone = page_zone(block);
 		__free_pages(block, pageblock_order);
-		guard(spinlock_irqsave)(&zone->lock);
+		guard(spinlock_irqsave)(&page_zone(block)->lock);
 		if (is_free_buddy_page(block) || page_count(block))
 			continue;
+		unmapped_set_type(block, freetype_of(migratetype));
 		/* As reserve_highatomic_pageblock() does. */
-		unmapped_set_type(block, freetype_of(MIGRATE_HIGHATOMIC));
-		zone->nr_reserved_highatomic += pageblock_nr_pages;
-		reserved = zone->nr_reserved_highatomic;
+		if (migratetype == MIGRATE_HIGHATOMIC)
+			page_zone(block)->nr_reserved_highatomic += pageblock_nr_pages;
+		return block;
 	}
-	KUNIT_ASSERT_NE(test, reserved, 0);
 
+	return NULL;
+}
+
+static void expect_block_stays(struct kunit *test, int migratetype, acr_flags_t how)
+{
+	struct page *block = block_of_type(test, migratetype), *page;
+	unsigned long pfn, reserved;
+	struct zone *zone;
+	int err = -EBUSY;
+	unsigned int try;
+
+	KUNIT_ASSERT_NOT_NULL(test, block);
+	zone = page_zone(block);
+	reserved = zone->nr_reserved_highatomic;
 	page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
 	KUNIT_EXPECT_FALSE(test, page_is_unmapped(block));
-	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(block), MIGRATE_HIGHATOMIC);
+	KUNIT_EXPECT_EQ(test, get_pageblock_migratetype(block), migratetype);
 	KUNIT_EXPECT_EQ(test, zone->nr_reserved_highatomic, reserved);
 	KUNIT_EXPECT_TRUE(test, kernel_page_present(block));
 	if (page)
@@ -1264,18 +1278,38 @@ static void blocks_of_reserves_stay(struct kunit *test)
 
 	pfn = page_to_pfn(block);
 	for (try = 0; err && try < MAX_TRIES; try++)
-		err = alloc_contig_range(pfn, pfn + pageblock_nr_pages, ACR_FLAGS_NONE,
-					 GFP_KERNEL);
+		err = alloc_contig_range(pfn, pfn + pageblock_nr_pages, how, GFP_KERNEL);
 	KUNIT_ASSERT_EQ(test, err, 0);
 	scoped_guard(spinlock_irqsave, &zone->lock) {
 		unmapped_set_type(block, freetype_of(MIGRATE_MOVABLE));
-		zone->nr_reserved_highatomic -= pageblock_nr_pages;
+		if (migratetype == MIGRATE_HIGHATOMIC)
+			zone->nr_reserved_highatomic -= pageblock_nr_pages;
 	}
 	free_contig_range(pfn, pageblock_nr_pages);
 	set_cpus_allowed_ptr(current, cpu_possible_mask);
 	msleep(20);
 	expect_consistent(test);
 	expect_nothing_left(test);
+}
+
+/* Their sizes are counted in blocks, which can be on the list of a CPU by now. */
+static void blocks_of_reserves_stay(struct kunit *test)
+{
+	expect_block_stays(test, MIGRATE_HIGHATOMIC, ACR_FLAGS_NONE);
+}
+
+/* They belong to a device, which wants them back as they are. */
+static void blocks_of_cma_stay(struct kunit *test)
+{
+#ifdef CONFIG_CMA
+	unsigned long before = global_zone_page_state(NR_FREE_CMA_PAGES);
+
+	expect_block_stays(test, MIGRATE_CMA, ACR_FLAGS_CMA);
+	KUNIT_EXPECT_LT(test, abs_diff(global_zone_page_state(NR_FREE_CMA_PAGES), before),
+			pageblock_nr_pages / 2);
+#else
+	kunit_skip(test, "needs CONFIG_CMA");
+#endif
 }
 
 static void hibernation_needs_it_mapped(struct kunit *test)
@@ -1992,9 +2026,11 @@ static void blocks_that_cannot_leave(struct kunit *test)
 }
 
 struct waiting {
+	struct completion	ready;
 	struct completion	done;
 	struct page		*page;
 	gfp_t			gfp;
+	int			nid;
 };
 
 static int ask_for_a_page(void *data)
@@ -2002,36 +2038,43 @@ static int ask_for_a_page(void *data)
 	struct waiting *w = data;
 
 	allow_signal(SIGKILL);
-	w->page = alloc_pages_unmapped(w->gfp | __GFP_NOWARN, 0);
+	complete(&w->ready);
+	w->page = alloc_pages_node(w->nid, w->gfp | __GFP_UNMAPPED | __GFP_THISNODE |
+				   __GFP_NOWARN, 0);
 	complete(&w->done);
 
 	return 0;
 }
 
-/* Ask while somebody takes blocks out. Returns whether there was an answer in time. */
-static bool answered(struct kunit *test, struct waiting *w, bool kill)
+/*
+ * Ask while somebody takes blocks out, which is here who runs the test. Returns
+ * whether there was an answer after so many ticks.
+ */
+static bool answered(struct kunit *test, struct waiting *w, bool kill,
+		     unsigned long ticks)
 {
-	struct mutex *lock = unmapped_node_lock(numa_mem_id());
 	struct task_struct *task;
+	struct mutex *lock;
 	bool in_time;
 
-	init_completion(&w->done);
+	w->nid = numa_mem_id();
 	w->page = NULL;
-	mutex_lock(lock);
+	init_completion(&w->ready);
+	init_completion(&w->done);
 	task = kthread_create(ask_for_a_page, w, "unmapped/ask");
-	if (IS_ERR(task)) {
-		mutex_unlock(lock);
-		KUNIT_FAIL(test, "no thread");
-		return false;
-	}
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
+
+	lock = unmapped_node_lock(w->nid);
+	mutex_lock(lock);
 	wake_up_process(task);
+	wait_for_completion(&w->ready);
 	if (kill) {
-		/* Until it waits for the lock, or has not done so. */
-		msleep(100);
+		/* Mostly it waits for the lock by then. Before that is as good. */
+		msleep(20);
 		send_sig(SIGKILL, task, 1);
 	}
-	in_time = wait_for_completion_timeout(&w->done, 5 * HZ);
+	in_time = wait_for_completion_timeout(&w->done, ticks);
 	mutex_unlock(lock);
 	if (!in_time)
 		wait_for_completion(&w->done);
@@ -2040,22 +2083,28 @@ static bool answered(struct kunit *test, struct waiting *w, bool kill)
 	return in_time;
 }
 
+static void free_answer(struct waiting *w)
+{
+	if (w->page)
+		__free_page(w->page);
+	w->page = NULL;
+	unmapped_erase_flush();
+	unmapped_release_all();
+}
+
 /* Its memory is what somebody wants, so it must not wait for some. */
 static void who_waits_can_be_killed(struct kunit *test)
 {
 	struct waiting w = { .gfp = GFP_KERNEL };
 
-	/* It does wait, and shares what was taken out, if nobody kills it. */
-	KUNIT_EXPECT_FALSE(test, answered(test, &w, false));
+	/* If nobody kills it, it does wait, and then has its turn. */
+	KUNIT_EXPECT_FALSE(test, answered(test, &w, false, HZ / 2));
 	KUNIT_EXPECT_NOT_NULL(test, w.page);
-	if (w.page)
-		__free_page(w.page);
-	unmapped_release_all();
+	free_answer(&w);
 
-	KUNIT_EXPECT_TRUE(test, answered(test, &w, true));
+	KUNIT_EXPECT_TRUE(test, answered(test, &w, true, WORKER_TIME));
 	KUNIT_EXPECT_NULL(test, w.page);
-	if (w.page)
-		__free_page(w.page);
+	free_answer(&w);
 	expect_nothing_left(test);
 }
 
@@ -2063,24 +2112,22 @@ static void who_waits_can_be_killed(struct kunit *test)
 static void others_do_not_wait(struct kunit *test)
 {
 	static const gfp_t flags[] = { GFP_NOFS, GFP_NOIO };
-	struct waiting w;
+	struct waiting w = {};
 	struct page *page;
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(flags); i++) {
 		w.gfp = flags[i];
-		KUNIT_EXPECT_TRUE(test, answered(test, &w, false));
+		KUNIT_EXPECT_TRUE(test, answered(test, &w, false, WORKER_TIME));
 		KUNIT_EXPECT_NULL(test, w.page);
-		if (w.page)
-			__free_page(w.page);
+		free_answer(&w);
 		/* When nobody has it, they get blocks as all do. */
 		page = alloc_pages_unmapped(flags[i], 0);
 		KUNIT_EXPECT_NOT_NULL(test, page);
 		if (page)
 			__free_page(page);
-		unmapped_release_all();
+		expect_nothing_left(test);
 	}
-	expect_nothing_left(test);
 }
 
 /* Without a window a page stays dirty, and is nobody's. */
@@ -2157,6 +2204,7 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(page_cache_does_not_empty_it),
 	KUNIT_CASE(nobody_is_killed_for_it),
 	KUNIT_CASE(blocks_of_reserves_stay),
+	KUNIT_CASE(blocks_of_cma_stay),
 	KUNIT_CASE(hibernation_needs_it_mapped),
 	KUNIT_CASE(larger_mappings_are_rebuilt),
 	KUNIT_CASE_SLOW(nothing_is_split),

@@ -2025,6 +2025,59 @@ static void blocks_that_cannot_leave(struct kunit *test)
 #endif
 }
 
+#ifdef CONFIG_FAIL_UNMAPPED
+/* How often blocks were to leave, since inject(). */
+static int tries(int times)
+{
+	return times - atomic_read(&fail_unmapped.times);
+}
+#endif
+
+/*
+ * Where no block can leave each request would look for one, and each takes time. It is
+ * tried after 16 ms, and after twice as long each time, up to a second.
+ */
+static void failures_are_not_repeated(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_UNMAPPED
+	unsigned long start, requests = 0, took, got = 0;
+	int times = 100000;
+	struct page *page;
+
+	start = jiffies;
+	inject(&fail_unmapped, times);
+	do {
+		page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+		if (page) {
+			__free_page(page);
+			got++;
+		}
+		requests++;
+		/* Less than the shortest time that nobody tries. */
+		usleep_range(2000, 4000);
+	} while (time_before(jiffies, start + 3 * HZ) || requests < 100);
+	took = (jiffies - start) / HZ + 1;
+	fail_unmapped.probability = 0;
+	KUNIT_EXPECT_EQ(test, got, 0);
+	/*
+	 * 16, 32, 64 ... ms, then each second. Each time twice: at first without, and
+	 * then with reclaim.
+	 */
+	KUNIT_EXPECT_LE(test, tries(times), 2 * (8 + (int)took));
+	KUNIT_EXPECT_GE(test, tries(times), 2);
+	atomic_set(&fail_unmapped.times, 0);
+
+	/* After that it is as before. */
+	msleep(1100);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_page(page);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_UNMAPPED");
+#endif
+}
+
 struct waiting {
 	struct completion	ready;
 	struct completion	done;
@@ -2158,6 +2211,236 @@ static void pages_that_cannot_be_erased(struct kunit *test)
 #endif
 }
 
+#ifdef CONFIG_FAIL_MERMAP
+/* Free pages so that they stay dirty for as long as windows fail. */
+static void free_dirty(struct page *page, unsigned int order)
+{
+	inject(&fail_mermap, -1);
+	__free_pages(page, order);
+}
+#endif
+
+/* Nobody but who looks at all CPUs, not only at those online, finds what it has left. */
+static void a_cpu_leaves_with_dirty_pages(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_MERMAP
+	unsigned int i, cpu = cpumask_last(cpu_online_mask);
+	unsigned long erased;
+	struct page *pages[8];
+	int err;
+
+	if (!cpu)
+		kunit_skip(test, "needs two CPUs");
+	set_cpus_allowed_ptr(current, cpumask_of(cpu));
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+		KUNIT_EXPECT_TRUE(test, fill(pages[i], PATTERN));
+	}
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		free_dirty(pages[i], 0);
+	set_cpus_allowed_ptr(current, cpumask_of(0));
+	/* The worker cannot erase them either until it is gone. */
+	err = remove_cpu(cpu);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased);
+	stop_injecting(&fail_mermap);
+	KUNIT_EXPECT_EQ(test, err, 0);
+
+	expect_nothing_left(test);
+	KUNIT_EXPECT_GE(test, unmapped_sum(UNMAPPED_ERASED), erased + ARRAY_SIZE(pages));
+	if (!err)
+		KUNIT_EXPECT_EQ(test, add_cpu(cpu), 0);
+	set_cpus_allowed_ptr(current, cpu_possible_mask);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_MERMAP");
+#endif
+}
+
+/* If there is no window for the worker, there may be one later, and nobody else asks. */
+static void the_worker_tries_again(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_MERMAP
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned long erased, deferred;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	erased = unmapped_sum(UNMAPPED_ERASED);
+	deferred = unmapped_sum(UNMAPPED_DEFERRED);
+	free_dirty(page, 0);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_DEFERRED), deferred + 1);
+	/* It has been there at least once, in vain. */
+	msleep(300);
+	KUNIT_EXPECT_EQ(test, unmapped_sum(UNMAPPED_ERASED), erased);
+	stop_injecting(&fail_mermap);
+	expect_erased(test, erased + 1);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_MERMAP");
+#endif
+}
+
+/* A memory error in a page that waits for being erased: it is not written any more. */
+static void broken_dirty_pages(struct kunit *test)
+{
+#if defined(CONFIG_FAIL_MERMAP) && defined(CONFIG_MEMORY_FAILURE)
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 3), *bad, *p, *next;
+	unsigned long n = 0, before;
+	unsigned int i, at;
+	LIST_HEAD(held);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	fill_all(test, page, 3);
+	bad = page + 5;
+	before = free_unmapped();
+	free_dirty(page, 3);
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + 8);
+	SetPageHWPoison(bad);
+	stop_injecting(&fail_mermap);
+	unmapped_erase_flush();
+
+	/* The others are free, and zero. This one is as it was, and counted by nobody. */
+	KUNIT_EXPECT_EQ(test, free_unmapped(), before + 7);
+	KUNIT_EXPECT_EQ(test, differ(bad, PATTERN + 5), 0);
+	for (at = 0; at < 8; at++)
+		if (at != 5)
+			KUNIT_EXPECT_EQ(test, differ(page + at, 0), 0);
+	KUNIT_EXPECT_FALSE(test, PageBuddy(bad));
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(page));
+
+	unmapped_release_all();
+	KUNIT_ASSERT_EQ(test, blocks(), 1);
+	for (i = 0; i < pageblock_nr_pages && blocks() == 1; i++) {
+		p = alloc_pages_unmapped(GFP_KERNEL, 0);
+		if (!p)
+			break;
+		KUNIT_EXPECT_PTR_NE(test, p, bad);
+		n += pageblock_start_pfn(page_to_pfn(p)) ==
+		     pageblock_start_pfn(page_to_pfn(page));
+		list_add(&p->lru, &held);
+	}
+	KUNIT_EXPECT_EQ(test, n, pageblock_nr_pages - 1);
+	list_for_each_entry_safe(p, next, &held, lru) {
+		list_del(&p->lru);
+		__free_page(p);
+	}
+
+	/* Nobody has it. */
+	ClearPageHWPoison(bad);
+	KUNIT_EXPECT_TRUE(test, fill(bad, 0));
+	scoped_guard(spinlock_irqsave, &page_zone(bad)->lock)
+		unmapped_give(page_zone(bad), bad, 0);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_MERMAP and CONFIG_MEMORY_FAILURE");
+#endif
+}
+
+/* A page that nobody can erase keeps its block out of the direct map, and nothing else. */
+static void dirty_pages_keep_their_block(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_MERMAP
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	unsigned long start;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	fill_all(test, page, pageblock_order);
+	start = page_to_pfn(page);
+	free_dirty(page, pageblock_order);
+	KUNIT_EXPECT_FALSE(test, unmapped_release_block(page));
+	KUNIT_EXPECT_EQ(test, start_isolate_page_range(start, start + pageblock_nr_pages,
+						       PB_ISOLATE_MODE_OTHER), -EBUSY);
+	unmapped_release_all();
+	KUNIT_EXPECT_EQ(test, blocks(), 1);
+	KUNIT_EXPECT_TRUE(test, page_is_unmapped(page));
+	KUNIT_EXPECT_FALSE(test, kernel_page_present(page));
+	stop_injecting(&fail_mermap);
+
+	KUNIT_EXPECT_TRUE(test, block_comes_back(page));
+	KUNIT_EXPECT_TRUE(test, kernel_page_present(page));
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_MERMAP");
+#endif
+}
+
+#ifdef CONFIG_FAULT_INJECTION
+/* After a failure nobody tries for a while, until it has been in vain for the last time. */
+static bool some_can_leave(void)
+{
+	struct page *page;
+	unsigned int try;
+
+	for (try = 0; try < MAX_TRIES; try++) {
+		page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+		if (page) {
+			__free_page(page);
+			return true;
+		}
+		msleep(20);
+	}
+
+	return false;
+}
+
+/* Ask for a page when the @nth step fails. Returns whether there was one that did. */
+static bool fail_step(struct kunit *test, unsigned int nth, unsigned int *served)
+{
+	struct page *page;
+	bool failed;
+
+	current->fail_nth = nth;
+	page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0);
+	failed = !current->fail_nth;
+	current->fail_nth = 0;
+	if (!page)
+		return failed;
+
+	++*served;
+	check_pages(test, page, 0);
+	KUNIT_EXPECT_TRUE(test, fill(page, PATTERN));
+	/* And when it is freed, for which a window is needed. */
+	current->fail_nth = 1;
+	__free_page(page);
+	current->fail_nth = 0;
+
+	return failed;
+}
+#endif
+
+/* Whatever fails on the way to a page: there is none, or a good one, and nothing is lost. */
+static void failures_at_each_step(struct kunit *test)
+{
+#if defined(CONFIG_FAIL_UNMAPPED) && defined(CONFIG_FAIL_MERMAP)
+	unsigned int nth, served = 0;
+
+	/* Without a stack in the log for each. */
+	inject(&fail_unmapped, 0);
+	stop_injecting(&fail_unmapped);
+	inject(&fail_mermap, 0);
+	stop_injecting(&fail_mermap);
+
+	for (nth = 1; nth < 100; nth++) {
+		KUNIT_ASSERT_TRUE(test, some_can_leave());
+		/* All steps again, from a block that is mapped. */
+		expect_nothing_left(test);
+		if (!fail_step(test, nth, &served))
+			break;
+		expect_consistent(test);
+	}
+	/* The block, its leaving, and four windows for what is erased of it, at least. */
+	KUNIT_EXPECT_GT(test, nth, 6);
+	KUNIT_EXPECT_LT(test, nth, 100);
+	/* The last one, without a failure, was served. */
+	KUNIT_EXPECT_GE(test, served, 1);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_UNMAPPED and CONFIG_FAIL_MERMAP");
+#endif
+}
+
 static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE_SLOW(all_orders_are_absent_and_zero),
 	KUNIT_CASE_SLOW(blocks_leave_with_contents),
@@ -2223,9 +2506,15 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(broken_blocks_do_not_go_offline),
 	KUNIT_CASE(memory_failures_are_final),
 	KUNIT_CASE_SLOW(blocks_that_cannot_leave),
+	KUNIT_CASE_SLOW(failures_are_not_repeated),
 	KUNIT_CASE(who_waits_can_be_killed),
 	KUNIT_CASE(others_do_not_wait),
 	KUNIT_CASE(pages_that_cannot_be_erased),
+	KUNIT_CASE(a_cpu_leaves_with_dirty_pages),
+	KUNIT_CASE(the_worker_tries_again),
+	KUNIT_CASE(broken_dirty_pages),
+	KUNIT_CASE(dirty_pages_keep_their_block),
+	KUNIT_CASE_SLOW(failures_at_each_step),
 	{}
 };
 

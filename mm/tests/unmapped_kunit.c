@@ -2106,11 +2106,12 @@ static int ask_for_a_page(void *data)
 static bool answered(struct kunit *test, struct waiting *w, bool kill,
 		     unsigned long ticks)
 {
+	int nid = numa_mem_id();
+	struct mutex *lock = unmapped_node_lock(nid);
 	struct task_struct *task;
-	struct mutex *lock;
 	bool in_time;
 
-	w->nid = numa_mem_id();
+	w->nid = nid;
 	w->page = NULL;
 	init_completion(&w->ready);
 	init_completion(&w->done);
@@ -2118,7 +2119,6 @@ static bool answered(struct kunit *test, struct waiting *w, bool kill,
 	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
 	get_task_struct(task);
 
-	lock = unmapped_node_lock(w->nid);
 	mutex_lock(lock);
 	wake_up_process(task);
 	wait_for_completion(&w->ready);

@@ -37,6 +37,7 @@
 #include <linux/kmermap.h>
 #include <linux/kstrtox.h>
 #include <linux/list.h>
+#include <linux/lockdep.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/oom.h>
@@ -81,28 +82,47 @@ static_assert(__GFP_BITS_SHIFT + XA_MAX_MARKS <= BITS_PER_TYPE(gfp_t));
 #define MAX_ROUNDS		8
 /* So many blocks of the kernel image are put aside for one that is not. */
 #define MAX_IMAGE		4
-/* For pages that somebody is just erasing, while their block is wanted: ticks. */
-#define MAX_RELEASE_TRIES	8
+/* For pages that a task is just erasing, while their block is wanted. */
+#define RELEASE_TIME		max(HZ / 5, 2)
+/* So often in a row, at most a second apart, memory shortage is told of blocks. */
+#define MAX_OOM_ROUNDS		16
 /* Larger mappings are rebuilt so long after the first of some blocks came back. */
 #define COLLAPSE_TIME		(10 * HZ)
 #define MAX_COLLAPSE		32
+
+/* How much is done for a block: who failed is no reason not to do more than he did. */
+enum effort {
+	EFFORT_NONE,		/* nothing is reclaimed */
+	EFFORT_NO_IO,		/* only what needs no file system and no device */
+	EFFORT_RECLAIM,
+	EFFORT_RETRY,		/* and again, as long as there is progress */
+	NR_EFFORTS
+};
+
+/**
+ * struct unmapped_backoff - After a failure nobody tries again for some time
+ * @delay: How long. 0 if blocks have left since. Changed under the node's lock.
+ * @until: When somebody may try again. Changed under the node's lock.
+ */
+struct unmapped_backoff {
+	unsigned long	delay;
+	unsigned long	until;
+};
 
 /**
  * struct unmapped_node - How blocks of a node leave
  * @lock:    Held by who takes blocks out.
  * @last:    When blocks left last. Under @lock.
  * @batch:   How many that were. Under @lock.
- * @backoff: How long nobody tries after a failure. Changed under @lock.
- * @until:   When somebody may try again.
  * @count:   How often blocks have left. Changed under @lock.
+ * @backoff: For each effort, after failures of that one or of more.
  */
 struct unmapped_node {
-	struct mutex	lock;
-	unsigned long	last;
-	unsigned int	batch;
-	unsigned long	backoff;
-	unsigned long	until;
-	unsigned long	count;
+	struct mutex		lock;
+	unsigned long		last;
+	unsigned int		batch;
+	unsigned long		count;
+	struct unmapped_backoff	backoff[NR_EFFORTS];
 };
 
 static struct unmapped_node unmapped_nodes[MAX_NUMNODES];
@@ -362,10 +382,16 @@ static unsigned long raw_pages(struct page *raw)
 	return pageblock_end_pfn(pfn) - pfn;
 }
 
+static bool raw_as_a_whole(struct page *raw)
+{
+	return raw_pages(raw) == pageblock_nr_pages;
+}
+
 static void del_raw(struct zone *zone, struct page *raw)
 {
 	list_del(&raw->lru);
 	zone->unmapped->nr_raw -= raw_pages(raw);
+	zone->unmapped->nr_whole -= raw_as_a_whole(raw);
 }
 
 /* Under zone->lock. What is partly raw goes to the front. */
@@ -373,11 +399,12 @@ static void add_raw(struct zone *zone, struct page *raw)
 {
 	struct unmapped_zone *uz = zone->unmapped;
 
-	if (raw_pages(raw) == pageblock_nr_pages)
+	if (raw_as_a_whole(raw))
 		list_add_tail(&raw->lru, &uz->raw);
 	else
 		list_add(&raw->lru, &uz->raw);
 	uz->nr_raw += raw_pages(raw);
+	uz->nr_whole += raw_as_a_whole(raw);
 }
 
 /* Take a block of which there is still enough raw for a page of @order. */
@@ -468,7 +495,7 @@ static bool add_block(struct page *block)
 		good = freetype_has_pcp_list(get_pageblock_freetype(block));
 		if (good) {
 			unmapped_set_type(block, FREETYPE_UNMAPPED);
-			zone->unmapped->nr_blocks++;
+			unmapped_count_blocks(zone, 1, 0);
 		}
 	}
 	if (!good) {
@@ -490,7 +517,7 @@ static bool add_block(struct page *block)
 			return true;
 		}
 		unmapped_set_type(block, freetype_of(MIGRATE_MOVABLE));
-		zone->unmapped->nr_blocks--;
+		unmapped_count_blocks(zone, -1, 0);
 	}
 	/* Pages that were found to be bad are lost, as elsewhere, but mapped. */
 	if (frozen)
@@ -569,10 +596,45 @@ static unsigned int batch_size(struct unmapped_node *node, int nid)
 	return min(node->batch, most);
 }
 
-static bool may_convert(int nid)
+static enum effort effort_of(gfp_t gfp)
 {
+	if (!(gfp & __GFP_DIRECT_RECLAIM))
+		return EFFORT_NONE;
+	if ((gfp & (__GFP_IO | __GFP_FS)) != (__GFP_IO | __GFP_FS))
+		return EFFORT_NO_IO;
+
+	return gfp & __GFP_RETRY_MAYFAIL ? EFFORT_RETRY : EFFORT_RECLAIM;
+}
+
+static bool may_convert(int nid, gfp_t gfp)
+{
+	struct unmapped_backoff *b = &unmapped_nodes[nid].backoff[effort_of(gfp)];
+
 	return !READ_ONCE(unmapped_suspended) &&
-	       time_after_eq(jiffies, READ_ONCE(unmapped_nodes[nid].until));
+	       time_after_eq(jiffies, READ_ONCE(b->until));
+}
+
+/* Under the node's lock. With the same effort, or with less, it would not be better. */
+static void back_off(struct unmapped_node *node, gfp_t gfp)
+{
+	struct unmapped_backoff *b = node->backoff, *last = b + effort_of(gfp);
+
+	lockdep_assert_held(&node->lock);
+	for (; b <= last; b++) {
+		WRITE_ONCE(b->delay, clamp(b->delay * 2, (unsigned long)MIN_BACKOFF,
+					   (unsigned long)MAX_BACKOFF));
+		WRITE_ONCE(b->until, jiffies + b->delay);
+	}
+}
+
+/* Under the node's lock: the next failure is the first one. */
+static void forget_failures(struct unmapped_node *node)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&node->lock);
+	for (i = 0; i < NR_EFFORTS; i++)
+		WRITE_ONCE(node->backoff[i].delay, 0);
 }
 
 /*
@@ -588,10 +650,11 @@ static bool lock_node(struct unmapped_node *node, gfp_t gfp)
 }
 
 /*
- * Take blocks out of the direct map, first of all of a node. If that fails with
- * all the effort of the request, nobody tries again for some time, so that memory
- * that is fragmented is not compacted for each page. Returns whether there are some
- * now, or -EAGAIN if nothing was tried, as others have failed on that node.
+ * Take blocks out of the direct map, first of all of a node. If that fails, and it
+ * was not only @cheap as there is another way, nobody who would do no more tries
+ * again for some time, so that memory that is fragmented is not compacted for each
+ * page. Returns whether there are some now, or an error if nothing was tried:
+ * -EAGAIN as others have failed on that node, or -EBUSY as this one must not wait.
  */
 static int convert(int nid, gfp_t gfp, nodemask_t *nodemask, bool cheap)
 {
@@ -602,17 +665,17 @@ static int convert(int nid, gfp_t gfp, nodemask_t *nodemask, bool cheap)
 	unsigned int noio;
 	int out;
 
-	if (!may_convert(nid))
+	if (!may_convert(nid, gfp))
 		return -EAGAIN;
 	if (!lock_node(node, gfp))
-		return 0;
+		return -EBUSY;
 	/* What somebody else has just taken out is for all who waited. */
 	if (node->count != count) {
 		mutex_unlock(&node->lock);
 		return 1;
 	}
 	/* While this waited, others may have failed, or hibernation begun. */
-	if (!may_convert(nid)) {
+	if (!may_convert(nid, gfp)) {
 		mutex_unlock(&node->lock);
 		return -EAGAIN;
 	}
@@ -638,14 +701,11 @@ static int convert(int nid, gfp_t gfp, nodemask_t *nodemask, bool cheap)
 	if (added) {
 		node->last = jiffies;
 		WRITE_ONCE(node->count, node->count + 1);
-		WRITE_ONCE(node->backoff, 0);
+		forget_failures(node);
 		unmapped_event(UNMAPPED_ROUNDS, 1);
 		unmapped_event(UNMAPPED_LEFT, added);
 	} else if (!cheap) {
-		WRITE_ONCE(node->backoff, clamp(node->backoff * 2,
-						(unsigned long)MIN_BACKOFF,
-						(unsigned long)MAX_BACKOFF));
-		WRITE_ONCE(node->until, jiffies + node->backoff);
+		back_off(node, gfp);
 	}
 	mutex_unlock(&node->lock);
 
@@ -737,7 +797,7 @@ static bool return_block(struct zone *zone, struct page *block)
 		bool erased = unmapped_erase(block, pageblock_nr_pages);
 
 		guard(spinlock_irqsave)(&zone->lock);
-		zone->unmapped->nr_returning--;
+		unmapped_count_blocks(zone, 0, -1);
 		if (erased)
 			unmapped_give_good(zone, block, pageblock_order);
 		else
@@ -762,14 +822,14 @@ static struct page *take_whole(struct zone *zone)
 	guard(spinlock_irqsave)(&zone->lock);
 	/* What is partly raw is at the front. */
 	block = list_last_entry_or_null(&uz->raw, struct page, lru);
-	if (block && raw_pages(block) == pageblock_nr_pages) {
+	if (block && raw_as_a_whole(block)) {
 		del_raw(zone, block);
 		unmapped_account(zone, -(long)pageblock_nr_pages);
 	} else {
 		block = unmapped_take(zone, pageblock_order);
 	}
 	if (block)
-		uz->nr_returning++;
+		unmapped_count_blocks(zone, 0, 1);
 
 	return block;
 }
@@ -816,7 +876,7 @@ static void gather(struct zone *zone)
 		scoped_guard(spinlock_irqsave, &zone->lock) {
 			raw = list_first_entry_or_null(&zone->unmapped->raw,
 						       struct page, lru);
-			if (!raw || raw_pages(raw) == pageblock_nr_pages)
+			if (!raw || raw_as_a_whole(raw))
 				return;
 			del_raw(zone, raw);
 		}
@@ -866,12 +926,12 @@ bool unmapped_take_this(struct zone *zone, struct page *block)
 			continue;
 		del_raw(zone, raw);
 		unmapped_account(zone, -(long)pageblock_nr_pages);
-		zone->unmapped->nr_returning++;
+		unmapped_count_blocks(zone, 0, 1);
 		return true;
 	}
 	if (!unmapped_take_block(zone, block))
 		return false;
-	zone->unmapped->nr_returning++;
+	unmapped_count_blocks(zone, 0, 1);
 
 	return true;
 }
@@ -899,19 +959,19 @@ bool unmapped_release_block(struct page *page)
 {
 	struct page *block = pfn_to_page(pageblock_start_pfn(page_to_pfn(page)));
 	struct zone *zone = page_zone(block);
-	unsigned int try;
+	unsigned long end = jiffies + RELEASE_TIME;
 
 	if (!zone_pool(zone))
 		return true;
-	for (try = 0; try < MAX_RELEASE_TRIES; try++) {
-		if (in_use(block))
-			break;
+	while (!in_use(block)) {
 		unmapped_erase_all();
 		gather(zone);
 		if (unmapped_take_this(zone, block))
 			return return_block(zone, block);
 		if (!page_is_unmapped(block))
 			return true;
+		if (time_after(jiffies, end))
+			break;
 		/* Others are erasing part of it, or mapping it. Let them run. */
 		schedule_timeout_uninterruptible(1);
 	}
@@ -929,11 +989,11 @@ static unsigned long zone_available(struct zone *zone)
 
 	if (!uz)
 		return 0;
-	pages = READ_ONCE(uz->nr_raw);
+	pages = READ_ONCE(uz->nr_whole) << pageblock_order;
 	for (order = pageblock_order; order < NR_PAGE_ORDERS; order++)
 		pages += READ_ONCE(uz->nr_free[order]) << order;
 
-	return ALIGN_DOWN(pages, pageblock_nr_pages);
+	return pages;
 }
 
 /**
@@ -954,6 +1014,28 @@ unsigned long unmapped_available(void)
 	return pages;
 }
 
+/*
+ * What gather() puts on lists, which may be all that keeps some blocks: pages that
+ * CPUs have at hand, and the rest of blocks that are partly raw.
+ */
+static unsigned long zone_scattered(struct zone *zone)
+{
+	struct unmapped_zone *uz = zone_pool(zone);
+	unsigned long pages, whole;
+	unsigned int cpu;
+
+	if (!uz)
+		return 0;
+	pages = READ_ONCE(uz->nr_raw);
+	whole = READ_ONCE(uz->nr_whole) << pageblock_order;
+	/* Both may be changing. */
+	pages -= min(pages, whole);
+	for_each_possible_cpu(cpu)
+		pages += READ_ONCE(per_cpu_ptr(uz->pcp, cpu)->count);
+
+	return pages;
+}
+
 static unsigned long unmapped_shrink_count(struct shrinker *shrinker,
 					   struct shrink_control *sc)
 {
@@ -961,9 +1043,12 @@ static unsigned long unmapped_shrink_count(struct shrinker *shrinker,
 	unsigned long n = 0;
 	int i;
 
-	for (i = 0; i < MAX_NR_ZONES; i++)
-		if (populated_zone(&pgdat->node_zones[i]))
-			n += zone_available(&pgdat->node_zones[i]);
+	for (i = 0; i < MAX_NR_ZONES; i++) {
+		struct zone *zone = &pgdat->node_zones[i];
+
+		if (populated_zone(zone))
+			n += zone_available(zone) + zone_scattered(zone);
+	}
 
 	return n ?: SHRINK_EMPTY;
 }
@@ -976,17 +1061,47 @@ static unsigned long unmapped_shrink_scan(struct shrinker *shrinker,
 	unsigned long done = 0;
 	int i;
 
-	for (i = 0; i < MAX_NR_ZONES && done < nr; i++)
-		if (populated_zone(&pgdat->node_zones[i]))
-			done += unmapped_release(&pgdat->node_zones[i], nr - done);
-	sc->nr_scanned = nr * pageblock_nr_pages;
+	for (i = 0; i < MAX_NR_ZONES && done < nr; i++) {
+		struct zone *zone = &pgdat->node_zones[i];
 
-	return done ? done * pageblock_nr_pages : SHRINK_STOP;
+		if (!populated_zone(zone) || !zone_pool(zone))
+			continue;
+		done += unmapped_release(zone, nr - done);
+		if (done < nr) {
+			gather(zone);
+			done += unmapped_release(zone, nr - done);
+		}
+	}
+	sc->nr_scanned = nr * pageblock_nr_pages;
+	if (!done)
+		return SHRINK_STOP;
+	/* They are free, which nobody else tells who reclaims. */
+	mm_account_reclaimed_pages(done * pageblock_nr_pages);
+
+	return done * pageblock_nr_pages;
 }
 
+/*
+ * What comes back may be of nodes that the task must not use that is short of memory,
+ * and others may use it there again, so that there is always something to give. That
+ * is not to keep the task going forever.
+ *
+ * Context: oom_lock is held, which is for the variables as well.
+ */
 static int unmapped_oom(struct notifier_block *nb, unsigned long action, void *freed)
 {
-	*(unsigned long *)freed += unmapped_release_all() * pageblock_nr_pages;
+	unsigned long done = unmapped_release_all();
+	static unsigned int rounds;
+	static unsigned long last;
+
+	lockdep_assert_held(&oom_lock);
+	if (!done)
+		return NOTIFY_OK;
+	if (time_after(jiffies, last + HZ))
+		rounds = 0;
+	last = jiffies;
+	if (rounds++ < MAX_OOM_ROUNDS)
+		*(unsigned long *)freed += done * pageblock_nr_pages;
 
 	return NOTIFY_OK;
 }
@@ -1002,23 +1117,21 @@ static struct notifier_block unmapped_oom_nb = {
  */
 static unsigned long release_patiently(void)
 {
-	unsigned long blocks = 0;
+	unsigned long blocks, end;
 	struct zone *zone;
-	unsigned int try;
 
 	lru_add_drain_all();
-	for (try = 0; try < MAX_RELEASE_TRIES; try++) {
+	end = jiffies + RELEASE_TIME;
+	for (;;) {
 		unmapped_release_all();
 		blocks = 0;
 		for_each_populated_zone(zone)
 			if (zone_pool(zone))
 				blocks += READ_ONCE(zone->unmapped->nr_blocks);
-		if (!blocks)
-			break;
+		if (!blocks || time_after(jiffies, end))
+			return blocks;
 		schedule_timeout_uninterruptible(1);
 	}
-
-	return blocks;
 }
 
 /* The image of hibernation is written and read through the direct map. */
@@ -1063,7 +1176,8 @@ int unmapped_pm(struct notifier_block *nb, unsigned long action, void *data)
 
 /*
  * @cpuset says that zones have to be looked up in the cpuset of the task, and @cheap
- * that there is another way, so that nothing is reclaimed for this one.
+ * that there is another way, so that nothing is reclaimed for this one. @failed is
+ * set if all of what may be done was done, which is worth to be told.
  */
 struct request {
 	gfp_t		gfp;
@@ -1071,6 +1185,7 @@ struct request {
 	nodemask_t	*nodemask;
 	bool		cpuset;
 	bool		cheap;
+	bool		failed;
 	struct zoneref	*preferred;
 };
 
@@ -1130,7 +1245,7 @@ static int make_local(const struct request *rq, gfp_t gfp)
 	int nid = zonelist_node_idx(rq->preferred);
 	int made = erase_from(rq, true);
 
-	if (made || !may_convert(nid) || !above_high_watermark(nid, gfp) ||
+	if (made || !may_convert(nid, gfp) || !above_high_watermark(nid, gfp) ||
 	    convert(nid, gfp, NULL, true) <= 0)
 		return made;
 
@@ -1147,12 +1262,12 @@ static int make_local(const struct request *rq, gfp_t gfp)
 /*
  * Take blocks out with the effort @gfp. Who failed on a node may have had no other,
  * and is no reason to fail here: then it is passed over, and the first one that
- * nobody has failed on lately is the only one to be tried.
+ * nobody has failed on lately is the only one to be tried. Returns as convert() does.
  */
-static bool make_block(const struct request *rq, gfp_t gfp)
+static int make_block(const struct request *rq, gfp_t gfp)
 {
 	struct zoneref *z = rq->preferred;
-	int nid = NUMA_NO_NODE, made;
+	int nid = NUMA_NO_NODE, made = -EAGAIN;
 	struct zone *zone;
 
 	for_next_zone_zonelist_nodemask(zone, z, gfp_zone(rq->gfp), rq->nodemask) {
@@ -1161,14 +1276,14 @@ static bool make_block(const struct request *rq, gfp_t gfp)
 		nid = zone_to_nid(zone);
 		made = convert(nid, gfp, rq->nodemask, rq->cheap);
 		if (made != -EAGAIN)
-			return made;
+			break;
 		gfp |= __GFP_THISNODE;
 	}
 
-	return false;
+	return made;
 }
 
-static struct page *take_or_make(const struct request *rq)
+static struct page *take_or_make(struct request *rq)
 {
 	gfp_t block = (rq->gfp & BLOCK_MASK) | __GFP_NOWARN | __GFP_NOMEMALLOC;
 	gfp_t cheap = block & ~__GFP_DIRECT_RECLAIM;
@@ -1181,7 +1296,9 @@ static struct page *take_or_make(const struct request *rq)
 	 * fail for longer, kswapd and kcompactd work for those that come later.
 	 */
 	if (rq->gfp & __GFP_NORETRY) {
-		if (READ_ONCE(unmapped_nodes[nid].backoff) < MAX_BACKOFF)
+		struct unmapped_backoff *b = &unmapped_nodes[nid].backoff[EFFORT_NONE];
+
+		if (READ_ONCE(b->delay) < MAX_BACKOFF)
 			cheap &= ~__GFP_KSWAPD_RECLAIM;
 		block = cheap;
 	}
@@ -1216,14 +1333,21 @@ static struct page *take_or_make(const struct request *rq)
 				return page;
 			continue;
 		}
-		if (made || !make_block(rq, rq->cheap ? cheap : block))
+		if (made < 0)
+			break;
+		made = make_block(rq, rq->cheap ? cheap : block);
+		/* That has been told when somebody did try. */
+		if (made < 0)
+			return NULL;
+		if (!made)
 			break;
 	}
+	rq->failed = true;
 
 	return NULL;
 }
 
-static struct page *take(const struct request *rq, bool may_sleep)
+static struct page *take(struct request *rq, bool may_sleep)
 {
 	struct page *page = take_from(rq, true);
 
@@ -1237,11 +1361,12 @@ static struct page *take(const struct request *rq, bool may_sleep)
 }
 
 /* Whoever poisoned a page while it was free wants it out of use. */
-static struct page *take_good(const struct request *rq, bool may_sleep)
+static struct page *take_good(struct request *rq, bool may_sleep)
 {
 	struct page *page;
 
-	if (!zonelist_zone(rq->preferred))
+	rq->failed = !zonelist_zone(rq->preferred);
+	if (rq->failed)
 		return NULL;
 	while ((page = take(rq, may_sleep)) && unmapped_poisoned(page, rq->order)) {
 		struct zone *zone = page_zone(page);
@@ -1327,7 +1452,7 @@ struct page *unmapped_alloc_frozen(gfp_t gfp, unsigned int order, int nid,
 
 	if (!page) {
 		unmapped_event(UNMAPPED_FAILED, 1);
-		if (may_sleep)
+		if (may_sleep && rq.failed)
 			warn_alloc(gfp, nodemask, "no memory without mapping: order:%u",
 				   order);
 		return NULL;
@@ -1376,6 +1501,29 @@ void unmapped_report_meminfo(struct seq_file *m)
 {
 	seq_printf(m, "UnmappedFree:   %8lu kB\n",
 		   K(global_zone_page_state(NR_FREE_UNMAPPED)));
+}
+
+/**
+ * unmapped_show_zone() - Print what a zone has of memory without mapping
+ * @zone: The zone.
+ *
+ * For reports of memory shortage, where all else that is free has lines.
+ *
+ * Context: Any context.
+ */
+void unmapped_show_zone(struct zone *zone)
+{
+	struct unmapped_zone *uz = zone_pool(zone);
+	unsigned long blocks;
+
+	if (!uz)
+		return;
+	blocks = READ_ONCE(uz->nr_blocks);
+	if (blocks)
+		pr_warn("Node %d %s total:%lukB free:%lukB raw:%lukB\n",
+			zone_to_nid(zone), zone->name, K(blocks << pageblock_order),
+			K(zone_page_state(zone, NR_FREE_UNMAPPED)),
+			K(READ_ONCE(uz->nr_raw)));
 }
 
 static const char * const event_names[NR_UNMAPPED_EVENTS] = {
@@ -1436,6 +1584,7 @@ static int __init unmapped_init(void)
 {
 	struct shrinker *shrinker;
 	struct dentry *dir;
+	unsigned int i;
 	int nid;
 
 	if (unmapped_off)
@@ -1455,8 +1604,9 @@ static int __init unmapped_init(void)
 	for (nid = 0; nid < MAX_NUMNODES; nid++) {
 		mutex_init(&unmapped_nodes[nid].lock);
 		unmapped_nodes[nid].batch = 1;
-		unmapped_nodes[nid].until = jiffies;
 		unmapped_nodes[nid].last = jiffies - DEMAND_TIME;
+		for (i = 0; i < NR_EFFORTS; i++)
+			unmapped_nodes[nid].backoff[i].until = jiffies;
 	}
 
 	shrinker = shrinker_alloc(SHRINKER_NUMA_AWARE, "mm-unmapped");

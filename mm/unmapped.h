@@ -63,10 +63,13 @@ struct unmapped_pcp {
  * @raw:          Blocks of which not all has been erased, by page->lru of the
  *                first page that has not been. What is partly raw comes first.
  * @nr_raw:       Pages of @raw that have not been erased.
+ * @nr_whole:     Blocks of @raw of which none has been.
  * @nr_blocks:    Blocks of the zone that are FREETYPE_UNMAPPED.
  * @nr_returning: Those of them that may be mapped, as they are about to be
  *                given back.
  * @nr_free:      Entries on the free list of each order.
+ * @changes:      Goes up with @nr_blocks, @nr_returning and @nr_free, under
+ *                CONFIG_DEBUG_UNMAPPED.
  * @pcp:          For each possible CPU.
  *
  * All but @pcp is under zone->lock, and read without it by who only wants to know
@@ -76,9 +79,11 @@ struct unmapped_pcp {
 struct unmapped_zone {
 	struct list_head		raw;
 	unsigned long			nr_raw;
+	unsigned long			nr_whole;
 	unsigned long			nr_blocks;
 	unsigned long			nr_returning;
 	unsigned long			nr_free[NR_PAGE_ORDERS];
+	unsigned long			changes;
 	struct unmapped_pcp __percpu	*pcp;
 };
 
@@ -127,6 +132,7 @@ unsigned long unmapped_release(struct zone *zone, unsigned long nr);
 unsigned long unmapped_release_all(void);
 unsigned long unmapped_available(void);
 void unmapped_collapse(void);
+void unmapped_show_zone(struct zone *zone);
 bool unmapped_cache(struct page *page);
 unsigned long unmapped_sum(enum unmapped_event event);
 #if IS_ENABLED(CONFIG_KUNIT)
@@ -164,10 +170,26 @@ static inline void unmapped_account(struct zone *zone, long nr_pages)
 	__mod_zone_page_state(zone, NR_FREE_UNMAPPED, nr_pages);
 }
 
+/* Under zone->lock, for who checks all of the zone without it. */
+static inline void unmapped_changed(struct zone *zone)
+{
+	if (IS_ENABLED(CONFIG_DEBUG_UNMAPPED))
+		zone->unmapped->changes++;
+}
+
 /* Under zone->lock: entries of a free list that come or go. */
 static inline void unmapped_listed(struct zone *zone, unsigned int order, int nr)
 {
 	zone->unmapped->nr_free[order] += nr;
+	unmapped_changed(zone);
+}
+
+/* Under zone->lock: blocks that come and go, and those that are about to go. */
+static inline void unmapped_count_blocks(struct zone *zone, int nr, int returning)
+{
+	zone->unmapped->nr_blocks += nr;
+	zone->unmapped->nr_returning += returning;
+	unmapped_changed(zone);
 }
 
 /* The hook of drain_pages_zone(). */
@@ -176,6 +198,15 @@ static inline void unmapped_drain(unsigned int cpu, struct zone *zone)
 	/* Pairs with smp_store_release() in unmapped_zone_prepare(). */
 	if (unlikely(smp_load_acquire(&zone->unmapped)))
 		__unmapped_drain(cpu, zone);
+}
+
+/* Whether there is something to drain, for who has not to be sure. */
+static inline bool unmapped_cached(unsigned int cpu, struct zone *zone)
+{
+	/* Pairs with smp_store_release() in unmapped_zone_prepare(). */
+	struct unmapped_zone *uz = smp_load_acquire(&zone->unmapped);
+
+	return uz && READ_ONCE(per_cpu_ptr(uz->pcp, cpu)->count);
 }
 
 #else /* !CONFIG_UNMAPPED_PAGES */
@@ -206,6 +237,12 @@ static inline void unmapped_account(struct zone *zone, long nr_pages) { }
 static inline void unmapped_listed(struct zone *zone, unsigned int order,
 				   int nr) { }
 static inline void unmapped_drain(unsigned int cpu, struct zone *zone) { }
+static inline bool unmapped_cached(unsigned int cpu, struct zone *zone)
+{
+	return false;
+}
+
+static inline void unmapped_show_zone(struct zone *zone) { }
 
 #endif /* CONFIG_UNMAPPED_PAGES */
 

@@ -7,11 +7,12 @@
  *   what is on the lists of FREETYPE_UNMAPPED is in such blocks, and is zero
  *   the counts are those of what there is, those of all other lists as well
  *
- * The counts and the contents are looked at if nothing changes meanwhile, as far
- * as that can be seen: tests call this when they are quiet.
+ * What is compared with what was found in all the blocks is wrong only if the pools
+ * of the zone have not changed meanwhile. Then it is looked at again, some times.
  *
- * Locking: zone->lock, for one pageblock at a time. To be looked at through a
- * window, pages are taken off their list, as that needs interrupts on.
+ * Locking: zone->lock, for one pageblock or the lists of one order at a time. To be
+ * looked at through a window, pages are taken off their list, as that needs
+ * interrupts on. Those that turn out to be broken do not come back to it.
  */
 
 #define pr_fmt(fmt) "unmapped: " fmt
@@ -31,9 +32,18 @@
 #include "page_alloc.h"
 #include "unmapped.h"
 
-/* What has been found in a zone. */
+/* So often is it tried to find the pools of a zone as they were at the beginning. */
+#define MAX_PASSES	4
+
+/*
+ * What has been found in a zone, while it was as of @changes. There is a doubt if it
+ * is not so, and the last one is told if nothing has changed.
+ */
 struct found {
+	unsigned long	changes;
 	unsigned long	errors;
+	unsigned long	doubts;
+	const char	*doubt;
 	unsigned long	blocks;
 	unsigned long	present;
 	unsigned long	listed[NR_PAGE_ORDERS];
@@ -43,6 +53,12 @@ static void error(struct found *found, const char *what, unsigned long pfn)
 {
 	found->errors++;
 	pr_err_ratelimited("pfn %lx: %s\n", pfn, what);
+}
+
+static void doubt(struct found *found, const char *what)
+{
+	found->doubts++;
+	found->doubt = what;
 }
 
 static void check_block(struct zone *zone, unsigned long start, struct found *found)
@@ -72,39 +88,51 @@ static void check_block(struct zone *zone, unsigned long start, struct found *fo
 	found->present += present;
 }
 
-static void check_lists(struct zone *zone, struct found *found)
+static void check_order(struct zone *zone, unsigned int order, struct found *found)
 {
-	unsigned int order, type;
+	struct free_area *area = &zone->free_area[order];
+	unsigned long nr = 0;
+	unsigned int type;
 	struct page *page;
 
 	guard(spinlock_irqsave)(&zone->lock);
-	for (order = 0; order < NR_PAGE_ORDERS; order++) {
-		unsigned long nr = 0;
-
-		list_for_each_entry(page, free_area_list(&zone->free_area[order],
-							 FREETYPE_UNMAPPED),
-				    buddy_list) {
-			nr++;
-			if (!page_is_unmapped(page))
-				error(found, "it is on a list of unmapped memory",
-				      page_to_pfn(page));
-		}
-		if (nr != zone->unmapped->nr_free[order])
-			error(found, "wrong count of a list, order as pfn", order);
-		if (nr != found->listed[order])
-			error(found, "free pages on no list, order as pfn", order);
-		nr = 0;
-		for (type = 0; type < MIGRATE_TYPES; type++)
-			nr += list_count_nodes(free_area_list(&zone->free_area[order],
-							      freetype_of(type)));
-		if (nr != zone->free_area[order].nr_free)
-			error(found, "wrong count of mapped pages, order as pfn", order);
+	list_for_each_entry(page, free_area_list(area, FREETYPE_UNMAPPED), buddy_list) {
+		nr++;
+		if (!page_is_unmapped(page))
+			error(found, "it is on a list of unmapped memory",
+			      page_to_pfn(page));
 	}
+	if (nr != zone->unmapped->nr_free[order])
+		error(found, "wrong count of a list, order as pfn", order);
+	if (nr != found->listed[order])
+		doubt(found, "free pages on no list");
+	nr = 0;
+	for (type = 0; type < MIGRATE_TYPES; type++)
+		nr += list_count_nodes(free_area_list(area, freetype_of(type)));
+	if (nr != area->nr_free)
+		error(found, "wrong count of mapped pages, order as pfn", order);
+}
+
+/* Returns false if the zone has changed, so that it is not known. */
+static bool check_lists(struct zone *zone, struct found *found)
+{
+	unsigned int order;
+
+	for (order = 0; order < NR_PAGE_ORDERS; order++)
+		check_order(zone, order, found);
+
+	guard(spinlock_irqsave)(&zone->lock);
+	if (zone->unmapped->changes != found->changes)
+		return false;
 	if (zone->unmapped->nr_blocks != found->blocks)
-		error(found, "wrong count of blocks", zone->zone_start_pfn);
+		doubt(found, "wrong count of blocks");
 	/* Those that are about to be given back may be mapped. */
 	if (zone->unmapped->nr_returning < found->present)
-		error(found, "mapped pages in blocks that are not", zone->zone_start_pfn);
+		doubt(found, "mapped pages in blocks that are not");
+	if (found->doubts)
+		error(found, found->doubt, zone->zone_start_pfn);
+
+	return true;
 }
 
 static bool is_zero(struct page *page)
@@ -149,9 +177,34 @@ static void check_zero(struct zone *zone, unsigned int order, struct found *foun
 				      page_to_pfn(page + i));
 		list_del(&page->buddy_list);
 		scoped_guard(spinlock_irqsave, &zone->lock)
-			unmapped_give(zone, page, order);
+			unmapped_give_good(zone, page, order);
 		cond_resched();
 	}
+}
+
+/* Returns whether nothing has changed meanwhile. */
+static bool check_pass(struct zone *zone, struct found *found)
+{
+	unsigned long pfn;
+
+	if (zone->unmapped) {
+		guard(spinlock_irqsave)(&zone->lock);
+		found->changes = zone->unmapped->changes;
+	}
+	for (pfn = zone->zone_start_pfn; pfn < zone_end_pfn(zone);
+	     pfn = pageblock_end_pfn(pfn)) {
+		struct page *page = pfn_to_online_page(pfn);
+
+		if (page && page_zone(page) == zone)
+			check_block(zone, pfn, found);
+		cond_resched();
+	}
+	if (zone->unmapped)
+		return check_lists(zone, found);
+	if (found->blocks)
+		error(found, "blocks are not mapped", zone->zone_start_pfn);
+
+	return true;
 }
 
 /**
@@ -164,26 +217,17 @@ static void check_zero(struct zone *zone, unsigned int order, struct found *foun
  */
 unsigned long unmapped_check(struct zone *zone)
 {
-	struct found found = {};
-	unsigned int order;
-	unsigned long pfn;
+	struct found found;
+	unsigned int order, pass = 0;
+	bool same;
 
-	for (pfn = zone->zone_start_pfn; pfn < zone_end_pfn(zone);
-	     pfn = pageblock_end_pfn(pfn)) {
-		struct page *page = pfn_to_online_page(pfn);
-
-		if (page && page_zone(page) == zone)
-			check_block(zone, pfn, &found);
-		cond_resched();
-	}
-	if (!zone->unmapped) {
-		if (found.blocks)
-			error(&found, "blocks are not mapped", zone->zone_start_pfn);
-		return found.errors;
-	}
-	check_lists(zone, &found);
-	for (order = 0; order < NR_PAGE_ORDERS; order++)
-		check_zero(zone, order, &found);
+	do {
+		found = (struct found){};
+		same = check_pass(zone, &found);
+	} while (!same && !found.errors && ++pass < MAX_PASSES);
+	if (zone->unmapped)
+		for (order = 0; order < NR_PAGE_ORDERS; order++)
+			check_zero(zone, order, &found);
 
 	return found.errors;
 }

@@ -11,7 +11,9 @@
  *
  * Locking: the list of dirty pages of a CPU is lock-free. Preemption is off while
  * a few pages are erased, and no lock is taken meanwhile, as locks of the
- * allocator sleep on PREEMPT_RT.
+ * allocator sleep on PREEMPT_RT. Who has taken a list may have a lot of pages that
+ * are then on no list: a mutex tells who wants all of them when they are there. Its
+ * owner waits for nothing and allocates nothing, so it may be taken in reclaim.
  */
 
 #include <linux/folio_batch.h>
@@ -19,6 +21,7 @@
 #include <linux/kmermap.h>
 #include <linux/llist.h>
 #include <linux/mm.h>
+#include <linux/mutex.h>
 #include <linux/percpu.h>
 #include <linux/workqueue.h>
 
@@ -286,14 +289,17 @@ static unsigned long erase_list(struct llist_node *node, struct unmapped_dirty *
 /**
  * unmapped_erase_all() - Erase what is dirty, of all CPUs
  *
- * Also of those that have gone offline with pages.
+ * Also of those that have gone offline with pages, and what the worker is about to
+ * erase.
  *
- * Context: Process context. May sleep.
+ * Context: Process context, also in reclaim. May sleep.
  */
 void unmapped_erase_all(void)
 {
+	static DEFINE_MUTEX(erasing);
 	unsigned int cpu;
 
+	guard(mutex)(&erasing);
 	for_each_possible_cpu(cpu) {
 		struct unmapped_dirty *dirty = per_cpu_ptr(&unmapped_dirty, cpu);
 

@@ -15,6 +15,7 @@
 #include <linux/irq_work.h>
 #include <linux/irqflags.h>
 #include <linux/kmermap.h>
+#include <linux/kmsg_dump.h>
 #include <linux/kthread.h>
 #include <linux/llist.h>
 #include <linux/memcontrol.h>
@@ -33,6 +34,7 @@
 #include <linux/sizes.h>
 #include <linux/sprintf.h>
 #include <linux/suspend.h>
+#include <linux/swap.h>
 #include <linux/tracepoint.h>
 #include <linux/uaccess.h>
 #include <linux/unmapped.h>
@@ -55,6 +57,8 @@ MODULE_IMPORT_NS("EXPORTED_FOR_KUNIT_TESTING");
 #define MANY		1024
 /* How often two threads are after the same block before all memory is checked. */
 #define RACES		50
+/* Pages of order 8, which take their time to be erased. */
+#define MANY_LARGE	128
 
 static int unmapped_test_init(struct kunit *test)
 {
@@ -1194,6 +1198,55 @@ static void page_cache_does_not_empty_it(struct kunit *test)
 	expect_nothing_left(test);
 }
 
+/*
+ * Who reclaims counts what he is told of. Slabs that go along are told of as well, so
+ * they go before.
+ */
+static void reclaim_is_told(struct kunit *test)
+{
+	struct reclaim_state *before = current->reclaim_state;
+	struct reclaim_state rs = {};
+	struct page *pages[8];
+	unsigned int i, pass;
+	int nid;
+
+	for (pass = 0; pass < 3; pass++)
+		drop_slab();
+	for (i = 0; i < ARRAY_SIZE(pages); i++) {
+		pages[i] = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+		KUNIT_ASSERT_NOT_NULL(test, pages[i]);
+	}
+	for (i = 0; i < ARRAY_SIZE(pages); i++)
+		__free_pages(pages[i], pageblock_order);
+	unmapped_erase_flush();
+
+	current->reclaim_state = &rs;
+	for (pass = 0; pass < MAX_TRIES && blocks(); pass++)
+		for_each_online_node(nid)
+			shrink_slab(GFP_KERNEL, nid, root_mem_cgroup, 0);
+	current->reclaim_state = before;
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	KUNIT_EXPECT_GE(test, rs.reclaimed, ARRAY_SIZE(pages) * pageblock_nr_pages);
+	expect_nothing_left(test);
+}
+
+/* One page that a CPU keeps, or a block that is partly raw, is not worth a block. */
+static void the_shrinker_gathers(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	unsigned int pass;
+	int nid;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_page(page);
+	KUNIT_EXPECT_GE(test, blocks(), 1);
+	for (pass = 0; pass < MAX_TRIES && blocks(); pass++)
+		for_each_online_node(nid)
+			shrink_slab(GFP_KERNEL, nid, root_mem_cgroup, 0);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	expect_nothing_left(test);
+}
+
 static unsigned long oom_freed;
 
 /* The last one, so that nobody is killed for this test, whatever there was. */
@@ -1227,6 +1280,55 @@ static void nobody_is_killed_for_it(struct kunit *test)
 	check_pages(test, used, 0);
 	__free_page(used);
 	expect_nothing_left(test);
+}
+
+/*
+ * What is given may be of no use for who is short of memory. As others get it again each
+ * time, somebody has to be killed in the end.
+ */
+static void somebody_is_killed_in_the_end(struct kunit *test)
+{
+	struct notifier_block last = { .notifier_call = oom_last, .priority = INT_MIN };
+	struct oom_control oc = { .gfp_mask = GFP_KERNEL };
+	unsigned int round, given = 0, late = 0;
+	struct page *page;
+
+	msleep(1100);
+	KUNIT_ASSERT_EQ(test, register_oom_notifier(&last), 0);
+	for (round = 0; round < 40 && !late; round++) {
+		unsigned long start = jiffies;
+
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_EXPECT_NOT_NULL(test, page);
+		if (!page)
+			break;
+		__free_page(page);
+		mutex_lock(&oom_lock);
+		KUNIT_EXPECT_TRUE(test, out_of_memory(&oc));
+		mutex_unlock(&oom_lock);
+		KUNIT_EXPECT_EQ(test, blocks(), 0);
+		given += oom_freed >= pageblock_nr_pages;
+		late += time_after(jiffies, start + HZ / 2);
+	}
+	if (!late) {
+		KUNIT_EXPECT_GE(test, given, 8);
+		KUNIT_EXPECT_LT(test, given, round);
+		KUNIT_EXPECT_LT(test, oom_freed, pageblock_nr_pages);
+	}
+
+	/* Later it is worth a try again. */
+	msleep(1100);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_EXPECT_NOT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	mutex_lock(&oom_lock);
+	KUNIT_EXPECT_TRUE(test, out_of_memory(&oc));
+	mutex_unlock(&oom_lock);
+	unregister_oom_notifier(&last);
+	KUNIT_EXPECT_GE(test, oom_freed, pageblock_nr_pages);
+	if (late)
+		kunit_skip(test, "this machine is too slow to be short of memory often");
 }
 
 /*
@@ -1349,6 +1451,51 @@ static void hibernation_needs_it_mapped(struct kunit *test)
 			__free_page(page);
 		expect_nothing_left(test);
 	}
+#else
+	kunit_skip(test, "needs CONFIG_PM_SLEEP");
+#endif
+}
+
+/* Frees many pages that only the worker erases. Returns the one that it comes to at last. */
+static struct page *leave_to_the_worker(struct kunit *test, struct page **pages)
+{
+	unsigned int i, nr;
+
+	for (nr = 0; nr < MANY_LARGE; nr++) {
+		pages[nr] = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 8);
+		if (!pages[nr])
+			break;
+	}
+	KUNIT_ASSERT_GE(test, nr, 16);
+	for (i = 0; i < nr; i++)
+		__free_pages(pages[i], 8);
+	/* It has begun, and is far from its end. */
+	msleep(2);
+
+	return pages[0];
+}
+
+/*
+ * The worker takes a list of all that is dirty, which may be a lot: it is in use by nobody,
+ * and who wants blocks back has to wait for it.
+ */
+static void what_is_being_erased_comes_back(struct kunit *test)
+{
+#ifdef CONFIG_PM_SLEEP
+	struct page **pages = kunit_kcalloc(test, MANY_LARGE, sizeof(*pages), GFP_KERNEL);
+	struct page *last;
+
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	last = leave_to_the_worker(test, pages);
+	KUNIT_EXPECT_TRUE(test, unmapped_release_block(last));
+	KUNIT_EXPECT_FALSE(test, page_is_unmapped(last));
+
+	leave_to_the_worker(test, pages);
+	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
+							    NULL)), 0);
+	KUNIT_EXPECT_EQ(test, blocks(), 0);
+	unmapped_pm(NULL, PM_POST_HIBERNATION, NULL);
+	expect_nothing_left(test);
 #else
 	kunit_skip(test, "needs CONFIG_PM_SLEEP");
 #endif
@@ -1692,6 +1839,88 @@ static void cpus_are_drained(struct kunit *test)
 	expect_nothing_left(test);
 }
 
+static unsigned int cached(struct zone *zone)
+{
+	unsigned int cpu, n = 0;
+
+	for_each_possible_cpu(cpu)
+		n += per_cpu_ptr(zone->unmapped->pcp, cpu)->count;
+
+	return n;
+}
+
+static unsigned int cached_ordinary(struct zone *zone)
+{
+	unsigned int cpu, n = 0;
+
+	for_each_possible_cpu(cpu)
+		n += per_cpu_ptr(zone->per_cpu_pageset, cpu)->count;
+
+	return n;
+}
+
+/* Who wants pages that CPUs keep looks first at which have some, of any kind. */
+static void cpus_without_others_are_drained(struct kunit *test)
+{
+	struct zone *zone = NULL;
+	unsigned int try, left = 0, seen = 0;
+	struct page *page;
+
+	for (try = 0; try < MAX_TRIES && seen < 3; try++) {
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		zone = page_zone(page);
+		drain_all_pages(zone);
+		__free_page(page);
+		/* Others may have freed something. Then this shows nothing. */
+		if (!cached(zone) || cached_ordinary(zone))
+			continue;
+		seen++;
+		drain_all_pages(seen & 1 ? zone : NULL);
+		left += cached(zone);
+	}
+	KUNIT_EXPECT_GT(test, seen, 0);
+	KUNIT_EXPECT_EQ(test, left, 0);
+	expect_nothing_left(test);
+}
+
+static unsigned int lines_with(const char *text)
+{
+	static char line[512];
+	struct kmsg_dump_iter iter;
+	unsigned int n = 0;
+	size_t len;
+
+	kmsg_dump_rewind(&iter);
+	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
+		line[len] = '\0';
+		n += strstr(line, text) != NULL;
+	}
+
+	return n;
+}
+
+/* Reports of memory shortage have it, where nodes and zones are that have some. */
+static void shortage_is_reported(struct kunit *test)
+{
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	char want[64];
+	unsigned int before;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	snprintf(want, sizeof(want), "unmapped: Node %d %s total:%lukB free:",
+		 page_to_nid(page), page_zone(page)->name,
+		 page_zone(page)->unmapped->nr_blocks << (pageblock_order + PAGE_SHIFT - 10));
+	before = lines_with(want);
+	__show_mem(0, NULL, MAX_NR_ZONES - 1);
+	KUNIT_EXPECT_EQ(test, lines_with(want), before + 1);
+	__free_page(page);
+	expect_nothing_left(test);
+	/* Who has none has no line. */
+	__show_mem(0, NULL, MAX_NR_ZONES - 1);
+	KUNIT_EXPECT_EQ(test, lines_with(want), before + 1);
+}
+
 /* As in batch_size(): more of a small node would be missed by others. */
 static unsigned long most_blocks(int nid)
 {
@@ -1986,6 +2215,82 @@ static void memory_failures_are_final(struct kunit *test)
 #endif
 }
 
+/* Who looks at pages that are free takes them for a moment. Broken ones do not go back. */
+static void checks_leave_out_what_is_broken(struct kunit *test)
+{
+#ifdef CONFIG_DEBUG_UNMAPPED
+	struct page *page = alloc_pages_unmapped(GFP_KERNEL, pageblock_order);
+	struct zone *zone;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	zone = page_zone(page);
+	__free_pages(page, pageblock_order);
+	unmapped_erase_flush();
+	KUNIT_EXPECT_EQ(test, unmapped_check(zone), 0);
+	KUNIT_EXPECT_TRUE(test, PageBuddy(page));
+	SetPageHWPoison(page);
+	KUNIT_EXPECT_EQ(test, unmapped_check(zone), 0);
+	KUNIT_EXPECT_FALSE(test, PageBuddy(page));
+	ClearPageHWPoison(page);
+	scoped_guard(spinlock_irqsave, &zone->lock)
+		unmapped_give(zone, page, 0);
+	expect_consistent(test);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_DEBUG_UNMAPPED");
+#endif
+}
+
+#ifdef CONFIG_DEBUG_UNMAPPED
+static int use_pools(void *data)
+{
+	unsigned int *got = data, order = 0;
+
+	while (!kthread_should_stop()) {
+		struct page *page = alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, order);
+
+		if (page) {
+			__free_pages(page, order);
+			(*got)++;
+		}
+		order = (order + 1) % (pageblock_order + 1);
+		if (!order)
+			unmapped_release_all();
+		cond_resched();
+	}
+
+	return 0;
+}
+#endif
+
+/* A check of a system that is in use finds faults, not what changes meanwhile. */
+static void checks_while_it_is_used(struct kunit *test)
+{
+#ifdef CONFIG_DEBUG_UNMAPPED
+	unsigned int got = 0, last, checks, errors = 0;
+	unsigned long end = jiffies + 3 * HZ;
+	struct task_struct *task;
+	struct zone *zone;
+
+	task = kthread_run(use_pools, &got, "unmapped/use");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	for (checks = 0; time_before(jiffies, end) || checks < 10; checks++) {
+		last = READ_ONCE(got);
+		for_each_populated_zone(zone)
+			errors += unmapped_check(zone);
+		while (READ_ONCE(got) == last && time_before(jiffies, end + WORKER_TIME))
+			msleep(1);
+	}
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, errors, 0);
+	KUNIT_EXPECT_GE(test, got, 10);
+	expect_consistent(test);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_DEBUG_UNMAPPED");
+#endif
+}
+
 /* Nothing leaves: then there is nothing, and all is as it was. */
 static void blocks_that_cannot_leave(struct kunit *test)
 {
@@ -2078,6 +2383,83 @@ static void failures_are_not_repeated(struct kunit *test)
 #endif
 }
 
+#ifdef CONFIG_FAIL_UNMAPPED
+/* Fail so often that the next 200 ms are for others. Returns when they began. */
+static unsigned long fail_for_long(struct kunit *test, gfp_t gfp)
+{
+	struct page *page;
+	unsigned int i;
+
+	/* The next failure is to be the first one. */
+	msleep(300);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	__free_page(page);
+	unmapped_erase_flush();
+	unmapped_release_all();
+
+	inject(&fail_unmapped, -1);
+	for (i = 0; i < 5; i++) {
+		if (i)
+			msleep(10 << i);
+		page = alloc_pages_unmapped(gfp | __GFP_NOWARN, 0);
+		KUNIT_EXPECT_NULL(test, page);
+	}
+	stop_injecting(&fail_unmapped);
+
+	return jiffies;
+}
+#endif
+
+/*
+ * Who may not reclaim, or not much, has no better way than to fail. That is no reason for
+ * those who may not to try, but it is the other way round.
+ */
+static void failures_are_of_an_effort(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_UNMAPPED
+	static const struct {
+		gfp_t fails, asks;
+		bool served;
+	} efforts[] = {
+		{ GFP_USER | __GFP_NORETRY, GFP_USER | __GFP_NORETRY, false },
+		{ GFP_USER | __GFP_NORETRY, GFP_NOFS, true },
+		{ GFP_USER | __GFP_NORETRY, GFP_KERNEL, true },
+		{ GFP_NOIO, GFP_NOFS, false },
+		{ GFP_NOIO, GFP_KERNEL, true },
+		{ GFP_KERNEL, GFP_USER | __GFP_NORETRY, false },
+		{ GFP_KERNEL, GFP_NOIO, false },
+		{ GFP_KERNEL, GFP_USER, false },
+		{ GFP_KERNEL, GFP_KERNEL | __GFP_RETRY_MAYFAIL, true },
+		{ GFP_KERNEL | __GFP_RETRY_MAYFAIL, GFP_KERNEL, false },
+	};
+	struct page *page;
+	unsigned int i, try;
+	bool late;
+
+	msleep(1100);
+	for (i = 0; i < ARRAY_SIZE(efforts); i++) {
+		for (try = 0; try < 10; try++) {
+			unsigned long start = fail_for_long(test, efforts[i].fails);
+
+			page = alloc_pages_unmapped(efforts[i].asks | __GFP_NOWARN, 0);
+			late = time_after_eq(jiffies, start + (max(HZ / 64, 1) << 4) - 2);
+			if (page)
+				__free_page(page);
+			/* It may be served if time is over, which shows nothing. */
+			if (!late)
+				break;
+		}
+		KUNIT_EXPECT_FALSE(test, late);
+		KUNIT_EXPECT_EQ_MSG(test, !!page, efforts[i].served, "row %u", i);
+	}
+	msleep(300);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_UNMAPPED");
+#endif
+}
+
 struct waiting {
 	struct completion	ready;
 	struct completion	done;
@@ -2092,8 +2474,7 @@ static int ask_for_a_page(void *data)
 
 	allow_signal(SIGKILL);
 	complete(&w->ready);
-	w->page = alloc_pages_node(w->nid, w->gfp | __GFP_UNMAPPED | __GFP_THISNODE |
-				   __GFP_NOWARN, 0);
+	w->page = alloc_pages_node(w->nid, w->gfp | __GFP_UNMAPPED | __GFP_THISNODE, 0);
 	complete(&w->done);
 
 	return 0;
@@ -2181,6 +2562,68 @@ static void others_do_not_wait(struct kunit *test)
 			__free_page(page);
 		expect_nothing_left(test);
 	}
+}
+
+#define TOLD	"no memory without mapping"
+
+/* Fails, and must not be told. It would not be if something was told a moment ago. */
+static void expect_silence(struct kunit *test, struct page *page, unsigned int before)
+{
+	KUNIT_EXPECT_NULL(test, page);
+	if (page)
+		__free_page(page);
+	KUNIT_EXPECT_EQ(test, lines_with(TOLD), before);
+}
+
+/* Who asks again later, or gives up, has not met a shortage of memory. */
+static void only_shortage_is_told(struct kunit *test)
+{
+	unsigned int before = lines_with(TOLD);
+	struct waiting w = { .gfp = GFP_KERNEL };
+
+	KUNIT_EXPECT_TRUE(test, answered(test, &w, true, WORKER_TIME));
+	expect_silence(test, w.page, before);
+	w.gfp = GFP_NOFS;
+	KUNIT_EXPECT_TRUE(test, answered(test, &w, false, WORKER_TIME));
+	expect_silence(test, w.page, before);
+	expect_silence(test, alloc_pages_unmapped(GFP_ATOMIC, 0), before);
+#ifdef CONFIG_PM_SLEEP
+	KUNIT_EXPECT_EQ(test, notifier_to_errno(unmapped_pm(NULL, PM_HIBERNATION_PREPARE,
+							    NULL)), 0);
+	expect_silence(test, alloc_pages_unmapped(GFP_KERNEL, 0), before);
+	unmapped_pm(NULL, PM_POST_HIBERNATION, NULL);
+#endif
+	expect_nothing_left(test);
+}
+
+static void shortage_is_told(struct kunit *test)
+{
+#ifdef CONFIG_FAIL_UNMAPPED
+	unsigned int before = lines_with(TOLD), try;
+	unsigned long start;
+	struct page *page;
+
+	inject(&fail_unmapped, -1);
+	start = jiffies;
+	expect_silence(test, alloc_pages_unmapped(GFP_KERNEL | __GFP_NOWARN, 0), before);
+	page = alloc_pages_unmapped(GFP_KERNEL, 0);
+	/* If this is slow it was tried again. */
+	if (time_before(jiffies, start + max(HZ / 64, 1)))
+		expect_silence(test, page, before);
+	before = lines_with(TOLD);
+	/* Reports are at least 10 s apart, whatever they are about. */
+	for (try = 0; try < 15 && lines_with(TOLD) == before; try++) {
+		msleep(1100);
+		page = alloc_pages_unmapped(GFP_KERNEL, 0);
+		KUNIT_EXPECT_NULL(test, page);
+	}
+	stop_injecting(&fail_unmapped);
+	KUNIT_EXPECT_EQ(test, lines_with(TOLD), before + 1);
+	msleep(1100);
+	expect_nothing_left(test);
+#else
+	kunit_skip(test, "needs CONFIG_FAIL_UNMAPPED");
+#endif
 }
 
 /* Without a window a page stays dirty, and is nobody's. */
@@ -2484,11 +2927,15 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(blocks_given_back_are_not_taken),
 	KUNIT_CASE_SLOW(blocks_are_given_back_once),
 	KUNIT_CASE(the_shrinker_gives_back),
+	KUNIT_CASE(the_shrinker_gathers),
+	KUNIT_CASE(reclaim_is_told),
 	KUNIT_CASE(page_cache_does_not_empty_it),
 	KUNIT_CASE(nobody_is_killed_for_it),
+	KUNIT_CASE_SLOW(somebody_is_killed_in_the_end),
 	KUNIT_CASE(blocks_of_reserves_stay),
 	KUNIT_CASE(blocks_of_cma_stay),
 	KUNIT_CASE(hibernation_needs_it_mapped),
+	KUNIT_CASE_SLOW(what_is_being_erased_comes_back),
 	KUNIT_CASE(larger_mappings_are_rebuilt),
 	KUNIT_CASE_SLOW(nothing_is_split),
 	KUNIT_CASE(a_cpu_leaves_with_pages),
@@ -2498,6 +2945,8 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(blocks_are_counted_apart),
 	KUNIT_CASE(meminfo_has_a_line),
 	KUNIT_CASE(cpus_are_drained),
+	KUNIT_CASE(cpus_without_others_are_drained),
+	KUNIT_CASE(shortage_is_reported),
 	KUNIT_CASE_SLOW(blocks_leave_together),
 	KUNIT_CASE_SLOW(many_blocks_leave),
 	KUNIT_CASE(a_request_erases_little),
@@ -2505,10 +2954,15 @@ static struct kunit_case unmapped_test_cases[] = {
 	KUNIT_CASE(broken_pages_at_hand),
 	KUNIT_CASE(broken_blocks_do_not_go_offline),
 	KUNIT_CASE(memory_failures_are_final),
+	KUNIT_CASE(checks_leave_out_what_is_broken),
+	KUNIT_CASE_SLOW(checks_while_it_is_used),
 	KUNIT_CASE_SLOW(blocks_that_cannot_leave),
 	KUNIT_CASE_SLOW(failures_are_not_repeated),
+	KUNIT_CASE_SLOW(failures_are_of_an_effort),
 	KUNIT_CASE(who_waits_can_be_killed),
 	KUNIT_CASE(others_do_not_wait),
+	KUNIT_CASE(only_shortage_is_told),
+	KUNIT_CASE_SLOW(shortage_is_told),
 	KUNIT_CASE(pages_that_cannot_be_erased),
 	KUNIT_CASE(a_cpu_leaves_with_dirty_pages),
 	KUNIT_CASE(the_worker_tries_again),

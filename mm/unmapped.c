@@ -38,6 +38,7 @@
 #include <linux/kstrtox.h>
 #include <linux/list.h>
 #include <linux/lockdep.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/oom.h>
@@ -69,7 +70,7 @@ static_assert(__GFP_BITS_SHIFT + XA_MAX_MARKS <= BITS_PER_TYPE(gfp_t));
 
 /* So many blocks leave with one flush, if there is demand. */
 #define MAX_BLOCKS		32
-/* Blocks that leave so shortly after others want to be more. */
+/* If blocks last no longer than that, each, the next ones are more. */
 #define DEMAND_TIME		(HZ / 10)
 /* After a failure, and after the last of many. */
 #define MIN_BACKOFF		max(HZ / 64, 1)
@@ -255,7 +256,9 @@ bool unmapped_cache(struct page *page)
 	if (zone_to_nid(zone) != numa_mem_id())
 		return false;
 	pcp = raw_cpu_ptr(uz->pcp);
-	if (!spin_trylock_irqsave(&pcp->lock, flags))
+	/* Mostly so when many are freed. It is no fault to miss that there is room. */
+	if (READ_ONCE(pcp->count) >= PCP_HIGH ||
+	    !spin_trylock_irqsave(&pcp->lock, flags))
 		return false;
 	/* Under the lock: who disables these lists takes it after that. */
 	if (pcp->count < PCP_HIGH && pcp_room(zone, 1)) {
@@ -335,28 +338,58 @@ void __unmapped_drain(unsigned int cpu, struct zone *zone)
  * Taking pages
  */
 
+/*
+ * Under zone->lock: take pages of order 0, as large as they are found, and the smallest
+ * first. At hand for a CPU they count as free. Returns how many that are.
+ */
+static unsigned int take_batch(struct zone *zone, struct list_head *batch,
+			       unsigned int wanted)
+{
+	struct unmapped_zone *uz = zone->unmapped;
+	unsigned int n = 0, order, i;
+	struct page *page;
+
+	lockdep_assert_held(&zone->lock);
+	while (n < wanted) {
+		for (order = 0; order < NR_PAGE_ORDERS && !uz->nr_free[order]; order++)
+			;
+		if (order == NR_PAGE_ORDERS)
+			break;
+		order = min_t(unsigned int, order, ilog2(wanted - n));
+		page = unmapped_take(zone, order);
+		if (!page)
+			break;
+		for (i = 0; i < 1U << order; i++)
+			list_add_tail(&page[i].pcp_list, batch);
+		n += 1U << order;
+	}
+	if (n)
+		unmapped_account(zone, n);
+
+	return n;
+}
+
 static struct page *take_free(struct zone *zone, unsigned int order)
 {
-	struct unmapped_zone *uz = zone_pool(zone);
 	struct page *page, *more, *next;
 	LIST_HEAD(batch);
 	int n = 0;
 
-	if (!uz)
+	if (!zone_pool(zone))
 		return NULL;
 
 	scoped_guard(spinlock_irqsave, &zone->lock) {
-		page = unmapped_take(zone, order);
-		if (!page || order || zone_to_nid(zone) != numa_mem_id())
-			return page;
-		for (; n < pcp_room(zone, PCP_BATCH) - 1; n++) {
-			more = unmapped_take(zone, 0);
-			if (!more)
-				break;
-			/* At hand for a CPU it counts as free. */
-			unmapped_account(zone, 1);
-			list_add_tail(&more->pcp_list, &batch);
-		}
+		if (!order && zone_to_nid(zone) == numa_mem_id())
+			n = pcp_room(zone, PCP_BATCH);
+		if (!n)
+			return unmapped_take(zone, order);
+		n = take_batch(zone, &batch, n);
+		if (!n)
+			return NULL;
+		page = list_first_entry(&batch, struct page, pcp_list);
+		list_del(&page->pcp_list);
+		unmapped_account(zone, -1);
+		n--;
 	}
 
 	if (n && !cache_batch(zone, &batch, n)) {
@@ -584,16 +617,17 @@ static unsigned int batch_size(struct unmapped_node *node, int nid)
 {
 	unsigned int most = MAX_BLOCKS;
 
-	if (time_before(jiffies, node->last + DEMAND_TIME))
-		node->batch = min(node->batch * 2, MAX_BLOCKS);
-	else
-		node->batch = max(node->batch / 2, 1U);
 	/* There the allocator erases them all in this request. */
 	if (want_init_on_alloc(0))
 		most = 4;
 	most = min(most, max(1UL, node_present_pages(nid) / 64 / pageblock_nr_pages));
+	/* As long as each of the last ones has served, so that more do not count less. */
+	if (time_before(jiffies, node->last + DEMAND_TIME * node->batch))
+		node->batch = min(node->batch * 2, most);
+	else
+		node->batch = max(node->batch / 2, 1U);
 
-	return min(node->batch, most);
+	return node->batch;
 }
 
 static enum effort effort_of(gfp_t gfp)

@@ -16,13 +16,16 @@
  * owner waits for nothing and allocates nothing, so it may be taken in reclaim.
  */
 
+#include <linux/bitops.h>
 #include <linux/folio_batch.h>
 #include <linux/irq_work.h>
 #include <linux/kmermap.h>
 #include <linux/llist.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
 #include <linux/percpu.h>
+#include <linux/vmstat.h>
 #include <linux/workqueue.h>
 
 #include <kunit/visibility.h>
@@ -153,10 +156,51 @@ void unmapped_give_good(struct zone *zone, struct page *page, unsigned int order
 			unmapped_give(zone, page + i, 0);
 }
 
-/* Pages go from dirty to free: they were counted, and are counted again. */
+/*
+ * Neighbours among what was freed one after the other, in either direction, get a
+ * window together, and go to their list together. Returns the entry after them, and
+ * which pages these are.
+ */
+static unsigned int next_run(struct page **pages, unsigned int i, unsigned int nr,
+			     struct page **first, unsigned int *sum)
+{
+	*first = pages[i];
+	*sum = 1U << pages[i]->private;
+	for (i++; i < nr; i++) {
+		unsigned int more = 1U << pages[i]->private;
+
+		if (*sum + more > KMERMAP_PAGES ||
+		    page_zone_id(pages[i]) != page_zone_id(*first))
+			break;
+		if (pages[i] + more == *first)
+			*first = pages[i];
+		else if (pages[i] != *first + *sum)
+			break;
+		*sum += more;
+	}
+
+	return i;
+}
+
+/* Under zone->lock. They were counted, and are counted again. */
+static void give_run(struct zone *zone, struct page *page, unsigned int nr)
+{
+	unmapped_account(zone, -(long)nr);
+	while (nr) {
+		unsigned int order = min_t(unsigned int, ilog2(nr),
+					   __ffs(page_to_pfn(page) | pageblock_nr_pages));
+
+		unmapped_give_good(zone, page, order);
+		page += 1U << order;
+		nr -= 1U << order;
+	}
+}
+
+/* Pages go from dirty to free. */
 static void give_erased(struct page **pages, unsigned int nr)
 {
-	unsigned int i, rest = 0;
+	unsigned int i, next, sum, rest = 0;
+	struct page *first;
 	struct zone *zone;
 
 	for (i = 0; i < nr; i++)
@@ -167,38 +211,13 @@ static void give_erased(struct page **pages, unsigned int nr)
 	for (i = 0; i < rest;) {
 		zone = page_zone(pages[i]);
 		guard(spinlock_irqsave)(&zone->lock);
-		for (; i < rest && page_zone(pages[i]) == zone; i++) {
-			unsigned int order = pages[i]->private;
-
-			set_page_private(pages[i], 0);
-			unmapped_account(zone, -(1L << order));
-			unmapped_give_good(zone, pages[i], order);
+		while (i < rest && page_zone(pages[i]) == zone) {
+			next = next_run(pages, i, rest, &first, &sum);
+			for (; i < next; i++)
+				set_page_private(pages[i], 0);
+			give_run(zone, first, sum);
 		}
 	}
-}
-
-/*
- * Neighbours among what was freed one after the other, in either direction, get a
- * window together. Returns the entry after them, and of which pages the window is.
- */
-static unsigned int next_window(struct page **pages, unsigned int i, unsigned int nr,
-				struct page **first, unsigned int *sum)
-{
-	*first = pages[i];
-	*sum = 1U << pages[i]->private;
-	for (i++; i < nr; i++) {
-		unsigned int more = 1U << pages[i]->private;
-
-		if (*sum + more > KMERMAP_PAGES)
-			break;
-		if (pages[i] + more == *first)
-			*first = pages[i];
-		else if (pages[i] != *first + *sum)
-			break;
-		*sum += more;
-	}
-
-	return i;
 }
 
 /* Erase entries of a few pages each, with preemption off. Returns how many were. */
@@ -211,7 +230,7 @@ static unsigned int erase_pages(struct page **pages, unsigned int nr)
 	if (!kmermap_begin(&k))
 		return 0;
 	for (i = 0; i < nr; i = next) {
-		next = next_window(pages, i, nr, &first, &sum);
+		next = next_run(pages, i, nr, &first, &sum);
 		if (!erase_window(first, sum))
 			break;
 	}
@@ -375,12 +394,20 @@ void unmapped_divert(struct zone *zone, struct page *page, unsigned int order)
 	defer(dirty);
 }
 
+static void count_freed(struct zone *zone, unsigned long nr, bool nolock)
+{
+	count_vm_events(PGFREE, nr);
+	/* An NMI may come while this CPU changes what it has of the count. */
+	if (nolock)
+		zone_page_state_add(nr, zone, NR_FREE_UNMAPPED);
+	else
+		mod_zone_page_state(zone, NR_FREE_UNMAPPED, nr);
+}
+
 /* Begin or go on with a list of what is freed together. */
 static struct llist_node *add_freed(struct llist_node *list, struct page *page,
 				    unsigned int order)
 {
-	count_vm_events(PGFREE, 1 << order);
-	mod_zone_page_state(page_zone(page), NR_FREE_UNMAPPED, 1L << order);
 	set_page_private(page, order);
 	page->pcp_llist.next = list;
 
@@ -412,6 +439,7 @@ void unmapped_free(struct page *page, unsigned int order, bool nolock)
 {
 	struct llist_node *list = add_freed(NULL, page, order);
 
+	count_freed(page_zone(page), 1UL << order, nolock);
 	free_list(list, list, nolock);
 }
 
@@ -427,6 +455,8 @@ void unmapped_free_folios(struct folio_batch *folios, unsigned int first,
 			  unsigned int order)
 {
 	struct page *page = &folios->folios[first]->page;
+	unsigned long nr = 1UL << order;
+	struct zone *zone = page_zone(page);
 	struct llist_node *last, *list;
 	unsigned int i, rest = first;
 
@@ -434,11 +464,19 @@ void unmapped_free_folios(struct folio_batch *folios, unsigned int first,
 	list = last;
 	for (i = first + 1; i < folios->nr; i++) {
 		page = &folios->folios[i]->page;
-		if (page_is_unmapped(page))
-			list = add_freed(list, page, page_private(page));
-		else
+		if (!page_is_unmapped(page)) {
 			folios->folios[rest++] = folios->folios[i];
+			continue;
+		}
+		if (page_zone(page) != zone) {
+			count_freed(zone, nr, false);
+			zone = page_zone(page);
+			nr = 0;
+		}
+		nr += 1UL << page_private(page);
+		list = add_freed(list, page, page_private(page));
 	}
+	count_freed(zone, nr, false);
 	folios->nr = rest;
 	free_list(list, last, false);
 }

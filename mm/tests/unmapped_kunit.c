@@ -1470,7 +1470,7 @@ static struct page *leave_to_the_worker(struct kunit *test, struct page **pages)
 	for (i = 0; i < nr; i++)
 		__free_pages(pages[i], 8);
 	/* It has begun, and is far from its end. */
-	msleep(2);
+	usleep_range(1000, 2000);
 
 	return pages[0];
 }
@@ -1894,7 +1894,7 @@ static unsigned int lines_with(const char *text)
 	kmsg_dump_rewind(&iter);
 	while (kmsg_dump_get_line(&iter, false, line, sizeof(line) - 1, &len)) {
 		line[len] = '\0';
-		n += strstr(line, text) != NULL;
+		n += !!strstr(line, text);
 	}
 
 	return n;
@@ -2233,7 +2233,8 @@ static void checks_leave_out_what_is_broken(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, PageBuddy(page));
 	ClearPageHWPoison(page);
 	scoped_guard(spinlock_irqsave, &zone->lock)
-		unmapped_give(zone, page, 0);
+		if (!PageBuddy(page))
+			unmapped_give(zone, page, 0);
 	expect_consistent(test);
 	expect_nothing_left(test);
 #else
@@ -2279,7 +2280,7 @@ static void checks_while_it_is_used(struct kunit *test)
 		for_each_populated_zone(zone)
 			errors += unmapped_check(zone);
 		while (READ_ONCE(got) == last && time_before(jiffies, end + WORKER_TIME))
-			msleep(1);
+			usleep_range(500, 1000);
 	}
 	kthread_stop(task);
 	KUNIT_EXPECT_EQ(test, errors, 0);

@@ -271,6 +271,10 @@ static void failures_are_of_one_node(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, page);
 	if (page)
 		__free_page(page);
+	/* At once, with the same effort, and then with more. */
+	expect_from(test, alloc_from(there, GFP_KERNEL | __GFP_NORETRY, 0), here);
+	unmapped_erase_flush();
+	unmapped_release_all();
 	expect_from(test, alloc_from(there, GFP_KERNEL, 0), here);
 	free_list(&held, pageblock_order);
 	expect_nothing_left(test);

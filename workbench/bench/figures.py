@@ -10,7 +10,7 @@ from lib import console, paths, process
 
 FILES = paths.WORKBENCH / "bench"
 REPEATABLE = 0.01       # instruction counts of one kernel may differ by this between boots
-ROW_KEYS = {"id", "text", "group", "boot", "run", "figure", "unit", "short", "only", "spread"}
+ROW_KEYS = {"id", "text", "group", "boot", "run", "figure", "unit", "short", "only", "spread", "beside"}
 BOUND_KEYS = {"ratio", "max", "pending", "known"}
 
 
@@ -26,6 +26,7 @@ class Row:
     bound: dict = field(default_factory=dict)
     allowed: float = REPEATABLE             # how far the runs of one side may lie apart
     compared: bool = True                   # the base was run, so that a ratio is to be expected
+    beside: str = "base"                    # what the column "base" has: the base, or a variant of ours
 
     def value(self, side):
         """The median of the runs, None if there are none."""
@@ -94,6 +95,8 @@ def read_rows(path=FILES / "rows.toml"):
             console.die(f"{path}: two rows {row['id']}")
         if row.get("short") and not table["boot"][row["boot"]].get("icount"):
             console.die(f"{path}: row {row['id']}: short, but its boot counts no instructions")
+        if "beside" in row and (row["beside"] not in table.get("variant", {}) or row.get("short") or "only" in row):
+            console.die(f"{path}: row {row['id']}: beside a variant that there is not, or short, or only ours")
         seen.add(row["id"])
         row.setdefault("figure", row["run"].split()[-1])
         row.setdefault("unit", "insn")
@@ -169,7 +172,7 @@ def table(rows):
     for row in rows:
         if row.group != group:
             group = row.group
-            lines += ["", f"{group:{width}}  {'base':>12} {'ours':>12} {'unit':6} {'ratio':>7} {'spread':>7}  bound"]
+            lines += ["", f"{group:{width}}  {row.beside:>12} {'ours':>12} {'unit':6} {'ratio':>7} {'spread':>7}  bound"]
         spread = row.spread()
         lines.append(f"{row.text:{width}}  {show(row.value('base')):>12} {show(row.value('ours')):>12} {row.unit:6} "
                      f"{show_ratio(row.ratio()):>7} {'' if spread is None else f'{spread:.2%}':>7}  "

@@ -19,6 +19,7 @@ import sys
 from bench import figures, objects, plot, record
 from bench.figures import Row
 from check.boots import guests_at_once, room
+from check.changed import MutatedKernel, edited
 from guest import qemu
 from kernel import source
 from kernel.build import Kernel, base_tree
@@ -31,11 +32,19 @@ COUNTED_RUNS = 2        # boots of a kind and side where instructions are counte
 TIMED_RUNS = 3          # and where time is taken
 
 
-def built_kernels(sides):
-    """The kernels to compare, built; and the modules for each."""
+def variant(name, edits):
+    """A kernel of ours with some edits, as mutants are."""
+    kernel = MutatedKernel("default", f"bench-{name}")
+    kernel.changed.become(edited(kernel.source, [(edit["file"], edit["old"], edit["new"]) for edit in edits]))
+    return kernel
+
+
+def built_kernels(sides, variants=None):
+    """The kernels to compare, built; and the modules for each. `variants` are the tables of those that are no kernel of the two."""
     if "base" in sides:
         base_tree()
     found = {side: Kernel("default", base=side == "base") for side in sides}
+    found |= {name: variant(name, table["edit"]) for name, table in (variants or {}).items()}
     for side, kernel in found.items():
         kernel.build()
         build_modules(side, kernel)
@@ -86,8 +95,9 @@ def boot_once(name, spec, side, image, run, commands, symbols):
 
 
 def commands_for(rows, boot, side):
-    """The commands of a boot: each once, without those that a side does not have."""
-    wanted = [row["run"] for row in rows if row["boot"] == boot and row.get("only", side) == side]
+    """The commands of a boot: each once, without those that a side does not have, or that are not compared with it."""
+    wanted = [row["run"] for row in rows if row["boot"] == boot and row.get("only", side) == side
+              and side in ("ours", row.get("beside", "base"))]
     return list(dict.fromkeys(wanted))
 
 
@@ -116,17 +126,18 @@ def boot_all(table, rows, images, once):
 def measured_rows(table, rows, results, bounds, recorded=None):
     """The rows of the table from what the guests printed, and from what is recorded of the base."""
     known = (recorded or {}).get("rows", {})
-    found, compared = [], bool(known) or any(side == "base" for _, side, _ in results)
+    found, there = [], {"base"} if known else {side for _, side, _ in results}
     for row in rows:
+        beside = row.get("beside", "base")
         entry = Row(row["id"], row["text"], row["group"], row["unit"], bool(table["boot"][row["boot"]].get("icount")),
-                    bound=bounds.get(row["id"], {}), allowed=row["spread"], compared=compared)
+                    bound=bounds.get(row["id"], {}), allowed=row["spread"], compared=beside in there, beside=beside)
         if row["id"] in known:
             entry.values["base"].append(known[row["id"]])
         for (boot, side, _), outputs in results.items():
             if boot == row["boot"] and row["run"] in outputs:
                 values = figures.figures(outputs[row["run"]])
-                if row["figure"] in values:
-                    entry.values[side].append(values[row["figure"]])
+                if row["figure"] in values and side in ("ours", beside):
+                    entry.values["ours" if side == "ours" else "base"].append(values[row["figure"]])
         found.append(entry)
     return found
 
@@ -196,7 +207,8 @@ def measure(names=(), short=False, sides=SIDES, recorded=None):
     only ours is built and booted."""
     table, rows, bounds = plan(names, short)
     sides = ("ours",) if recorded else sides
-    built = built_kernels(sides)
+    beside = {row["beside"] for row in rows if "beside" in row} if sides == SIDES else ()
+    built = built_kernels(sides, {name: table["variant"][name] for name in sorted(beside)})
     build_programs()
     results, problems = boot_all(table, rows, {side: kernel.image() for side, kernel in built.items()}, short)
     found = measured_rows(table, rows, results, bounds, recorded)

@@ -10,8 +10,26 @@ import os
 
 from kernel.build import Kernel
 from lib import files, paths
+from lib.errors import CommandError
 
 ENTER = 'from=$1 to=$2; shift 2; while [ "$1" != -- ]; do mount --bind "$from/$1" "$to/$1" || exit; shift; done; shift; exec "$@"'
+
+
+def edited(source, edits):
+    """File -> its content with some edits, of those that they change. Each is a file, text that is there exactly once, and what takes
+    its place."""
+    found = {}
+    for name, old, new in edits:
+        if not (source / name).is_file():
+            raise CommandError(f"does not apply: there is no {name}")
+        text = found[name] if name in found else (source / name).read_text(encoding="utf-8")
+        if (times := text.count(old)) != 1:
+            where = "is not there" if not times else f"is there {times} times"
+            raise CommandError(f"does not apply: in {name} {where}: {' '.join(old.split())[:100]}")
+        found[name] = text.replace(old, new)
+        if found[name] == text:
+            raise CommandError(f"changes nothing in {name}")
+    return found
 
 
 class Changed:

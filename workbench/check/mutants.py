@@ -21,6 +21,7 @@ import dataclasses
 import tomllib
 
 from check import expected, onekernel, reads, trials
+from check.changed import edited
 from check.suite import Suite
 from lib import paths
 from lib.cases import Case
@@ -43,18 +44,7 @@ class Mutant:
 
     def texts(self, source):
         """File -> its content with the mutant, of those that it changes."""
-        found = {}
-        for name, old, new in self.edits:
-            if not (source / name).is_file():
-                raise CommandError(f"does not apply: there is no {name}")
-            text = found[name] if name in found else (source / name).read_text(encoding="utf-8")
-            if (times := text.count(old)) != 1:
-                where = "is not there" if not times else f"is there {times} times"
-                raise CommandError(f"does not apply: in {name} {where}: {' '.join(old.split())[:100]}")
-            found[name] = text.replace(old, new)
-            if found[name] == text:
-                raise CommandError(f"changes nothing in {name}")
-        return found
+        return edited(source, self.edits)
 
 
 def mutant_of(path, entry, boot):

@@ -149,7 +149,8 @@ class Files(unittest.TestCase):
 
     def test_bad_rows_are_refused(self):
         for change, told in (('boot = "plain"', 'boot = "other"'), "no boot other"), \
-                (('text = ', 'txt = '), "unknown txt"), (('boot = "plain"', 'boot = "smp2"'), "counts no instructions"):
+                (('text = ', 'txt = '), "unknown txt"), (('boot = "plain"', 'boot = "smp2"'), "counts no instructions"), \
+                (('text = ', 'beside = "other"\ntext = '), "beside a variant"):
             path, folder = written(ROWS.replace(*change))
             with folder:
                 self.assertIn(told, self.dies(figures.read_rows, path))
@@ -205,6 +206,24 @@ class Choice(unittest.TestCase):
         self.assertEqual(run.commands_for(rows, "plain", "base"), ["loop calibrate", "user x"])
         self.assertEqual(run.commands_for(rows, "owner", "base"), [])
         self.assertEqual(run.commands_for(rows, "owner", "ours"), ["loop new"])
+
+    def test_what_is_compared_with_a_variant_is_not_run_on_the_base(self):
+        rows = [*self.TABLE["row"], {"id": "d", "group": "one", "boot": "plain", "run": "user y", "beside": "other"}]
+        self.assertEqual(run.commands_for(rows, "plain", "base"), ["loop calibrate", "user x"])
+        self.assertEqual(run.commands_for(rows, "plain", "ours"), ["loop calibrate", "user x", "user y"])
+        self.assertEqual(run.commands_for(rows, "plain", "other"), ["user y"])
+
+    def test_a_variant_takes_the_place_of_the_base(self):
+        rows = [{"id": name, "text": "t", "group": "g", "unit": "insn", "boot": "plain", "run": "user y", "figure": "y", "spread": 0.01,
+                 **more} for name, more in (("a", {}), ("b", {"beside": "other"}))]
+        results = {("plain", side, 0): {"user y": f"F y {value}\n"} for side, value in (("base", 9), ("ours", 6), ("other", 5))}
+        bounds = {"a": {"ratio": 1.0}, "b": {"ratio": 1.02}}
+        base, other = run.measured_rows(self.TABLE, rows, results, bounds)
+        self.assertEqual((base.values, base.verdict()[0]), ({"base": [9], "ours": [6]}, "passed"))
+        self.assertEqual((other.values, other.verdict()[0]), ({"base": [5], "ours": [6]}, "failed"))
+        self.assertIn("other", figures.table([other])[0])
+        without = {key: value for key, value in results.items() if key[1] != "other"}
+        self.assertEqual(run.measured_rows(self.TABLE, rows, without, bounds)[1].mark(), "ok")      # no ratio is to be expected
 
     def test_ticks_that_are_no_instructions_stop_everything(self):
         for values in ([], [2.1], [2.0, 1.9]):
@@ -402,7 +421,8 @@ class Recorded(Folder):
         built, booted = [], []
         both = {**self.BASE, "functions": {name: {"count": 7, "code": "x"} for name in "fg"}}
 
-        def kernels(sides):
+        def kernels(sides, variants):
+            self.assertEqual(variants, {})
             built.extend(sides)
             return {side: mock.Mock() for side in sides}
 
@@ -424,7 +444,7 @@ class Recorded(Folder):
     def recording(self, first, second, problems=()):
         results = {("plain", "base", run): {"loop c": "F c 2\n", "loop p": text} for run, text in enumerate((first, second))}
         with mock.patch.multiple(run, plan=lambda *_: (self.TABLE, self.TABLE["row"], {}), parts_of_key=lambda *_: PARTS,
-                                 built_kernels=lambda sides: {"base": mock.Mock()}, static_figures=lambda *_: self.BASE,
+                                 built_kernels=lambda sides, _=None: {"base": mock.Mock()}, static_figures=lambda *_: self.BASE,
                                  boot_all=lambda *_: (results, list(problems))), contextlib.redirect_stderr(io.StringIO()):
             run.record_base()
 

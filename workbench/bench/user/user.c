@@ -195,6 +195,7 @@ static const struct {
 	{ "secret", cmd_secret },
 	{ "secret_twice", cmd_secret_twice },
 	{ "secret_kept", cmd_secret_kept },
+	{ "secret_rounds", cmd_secret_rounds },
 	{ "secret_fragmented", cmd_secret_fragmented },
 	{ "owner", cmd_owner },
 	{ "owner_nodes", cmd_owner_nodes },

@@ -66,6 +66,7 @@ int cmd_hotplug(int argc, char **argv);
 int cmd_secret(int argc, char **argv);
 int cmd_secret_twice(int argc, char **argv);
 int cmd_secret_kept(int argc, char **argv);
+int cmd_secret_rounds(int argc, char **argv);
 int cmd_secret_fragmented(int argc, char **argv);
 int cmd_owner(int argc, char **argv);
 int cmd_owner_nodes(int argc, char **argv);

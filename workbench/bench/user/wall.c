@@ -219,6 +219,55 @@ int cmd_secret_kept(int argc, char **argv)
 	return 0;
 }
 
+/* What a file of debugfs tells of the pools. */
+static double pool_figure(const char *name)
+{
+	FILE *file = fopen("/sys/kernel/debug/unmapped/stats", "r");
+	unsigned long value;
+	char word[64];
+	int found = 0;
+
+	if (!file)
+		die("no figures of unmapped memory: %s", strerror(errno));
+	while (!found && fscanf(file, "%63s %lu", word, &value) == 2)
+		found = !strcmp(word, name);
+	fclose(file);
+	if (!found)
+		die("unmapped memory: no figure %s", name);
+	return value;
+}
+
+static char *populated(long nr)
+{
+	char *area = map_file("secretmem", nr * PAGE);
+
+	touch(area, nr * PAGE, PAGE);
+	return area;
+}
+
+/*
+ * secret_rounds MIB: how often TLBs are flushed for so much secret memory, for as much more, and for the same again when all has
+ * been freed.
+ */
+int cmd_secret_rounds(int argc, char **argv)
+{
+	long nr = strtol(argv[1], NULL, 10) * (MIB / PAGE);
+	double start = pool_figure("rounds"), then;
+	char *first = populated(nr), *second;
+
+	print_figure("rounds", pool_figure("rounds") - start);
+	then = pool_figure("rounds");
+	second = populated(nr);
+	print_figure("rounds_next", pool_figure("rounds") - then);
+	munmap(first, nr * PAGE);
+	munmap(second, nr * PAGE);
+	then = pool_figure("rounds");
+	first = populated(nr);
+	print_figure("rounds_again", pool_figure("rounds") - then);
+	munmap(first, nr * PAGE);
+	return 0;
+}
+
 /* Work that needs the TLB: reads one word of each of many pages, round and round. */
 static uint64_t work_done[64][8];
 

@@ -23,7 +23,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "secretmem.h"
@@ -143,6 +145,129 @@ FIXTURE_TEARDOWN(pool)
 }
 
 /* Whole blocks leave the direct map. It is not split, and pages are used again. */
+/*
+ * The hierarchy of cgroups is seen by this test alone, and has groups of it below the
+ * root, one at a time.
+ */
+#define GROUPS		"/tmp/secretmem_pool.cgroup"
+#define GROUP		GROUPS "/test"
+
+static int make_group(void)
+{
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
+		return -errno;
+	if (mkdir(GROUPS, 0700) && errno != EEXIST)
+		return -errno;
+	if (mount("none", GROUPS, "cgroup2", 0, NULL))
+		return -errno;
+	if (write_text(GROUPS "/cgroup.subtree_control", "+memory"))
+		return -EOPNOTSUPP;
+
+	return mkdir(GROUP, 0700) ? -errno : 0;
+}
+
+/* Populate so many pages, as a task of the group, and say so. Returns its exit status. */
+static int populate_in_group(size_t nr, long *current)
+{
+	struct secret s;
+	int status, fds[2];
+	pid_t child;
+
+	if (pipe(fds))
+		return -errno;
+	child = fork();
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		long bytes;
+
+		if (write_text(GROUP "/cgroup.procs", "0") || open_secret(&s, nr))
+			_exit(1);
+		populate(&s);
+		bytes = number_of(GROUP "/memory.stat", "secretmem");
+		close_secret(&s);
+		_exit(write(fds[1], &bytes, sizeof(bytes)) != sizeof(bytes));
+	}
+	close(fds[1]);
+	*current = -1;
+	if (read(fds[0], current, sizeof(*current)) < 0)
+		*current = -1;
+	close(fds[0]);
+
+	return waitpid(child, &status, 0) == child ? status : -errno;
+}
+
+/* Statistics of groups are summed up every two seconds. Returns what it was at last. */
+static long wait_for(const char *path, const char *key, long most)
+{
+	long value = -1;
+
+	for (int tries = 0; tries < 300; tries++) {
+		value = number_of(path, key);
+		if (value <= most)
+			break;
+		usleep(100000);
+	}
+
+	return value;
+}
+
+/*
+ * Whoever is the first to use such memory, which this is when it is the first test of
+ * a boot, has the kernel make what it needs for all: nothing of it is his.
+ */
+TEST_F(pool, group_goes)
+{
+	long before, charged;
+	int ret = make_group();
+
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "needs the memory controller of cgroups");
+	ASSERT_EQ(0, ret);
+	before = number_of(GROUPS "/cgroup.stat", "nr_dying_descendants");
+	EXPECT_EQ(0, populate_in_group(MANY, &charged));
+	/* What has not been freed keeps the group, and it is not to be of this test. */
+	EXPECT_GE(pool_free(), MANY);
+	ASSERT_EQ(0, rmdir(GROUP));
+	EXPECT_LE(wait_for(GROUPS "/cgroup.stat", "nr_dying_descendants", before), before);
+}
+
+TEST_F(pool, group_is_charged)
+{
+	int ret = make_group();
+	long charged;
+
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "needs the memory controller of cgroups");
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(0, populate_in_group(MANY, &charged));
+	EXPECT_EQ((long)(MANY * psize()), charged);
+	pool_free();
+	EXPECT_EQ(0, wait_for(GROUP "/memory.stat", "secretmem", 0));
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
+/* A page that cannot be charged is free again, and whoever wants too much is killed. */
+TEST_F(pool, group_limit)
+{
+	int status, ret = make_group();
+	long charged;
+
+	if (ret == -EOPNOTSUPP)
+		SKIP(return, "needs the memory controller of cgroups");
+	ASSERT_EQ(0, ret);
+	ASSERT_EQ(0, write_text(GROUP "/memory.max", "8M"));
+	status = populate_in_group(MANY, &charged);
+	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		TH_LOG("status %x, of %ld bytes", status, charged);
+	}
+	EXPECT_GE(number_of(GROUP "/memory.events", "oom_kill"), 1);
+	EXPECT_EQ(0, pool_free() % BLOCK);
+	release_all();
+	EXPECT_EQ(0, pool_free());
+	EXPECT_EQ(0, rmdir(GROUP));
+}
+
 TEST_F(pool, used)
 {
 	long map_4k = map_kb("4k"), before = splits(), left, rounds;

@@ -3,7 +3,7 @@
  * Check what mm/unmapped.c promises, for all memory of a zone:
  *
  *   a page of a block of FREETYPE_UNMAPPED is absent from the direct map, and a
- *   free page of any other block is not
+ *   free page of any other block is not, unless debug_pagealloc wants it
  *   what is on the lists of FREETYPE_UNMAPPED is in such blocks, and is zero
  *   the counts are those of what there is, those of all other lists as well
  *
@@ -81,7 +81,7 @@ static void check_block(struct zone *zone, unsigned long start, struct found *fo
 		}
 		if (unmapped)
 			found->listed[buddy_order(page)]++;
-		else if (!kernel_page_present(page))
+		else if (!debug_pagealloc_enabled() && !kernel_page_present(page))
 			error(found, "it is free, and not mapped", pfn);
 		pfn += 1UL << buddy_order(page);
 	}

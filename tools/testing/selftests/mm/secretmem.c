@@ -14,6 +14,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/kernel-page-flags.h>
 #include <linux/suspend_ioctls.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -782,6 +783,34 @@ TEST_F_TIMEOUT(secretmem, hibernate_late, 300)
 
 #define MAX_BLOCKS 64
 
+/* What is in the way of offlining a block, as /proc/kpageflags has it. */
+static void log_block(struct __test_metadata *_metadata, unsigned long block)
+{
+	unsigned long free = 0, slab = 0, tables = 0, lru = 0, others = 0, i;
+	int fd = open("/proc/kpageflags", O_RDONLY);
+	uint64_t flags;
+
+	for (i = 0; fd >= 0 && i < block_pages(); i++) {
+		off_t at = (block * block_pages() + i) * sizeof(flags);
+
+		if (pread(fd, &flags, sizeof(flags), at) != sizeof(flags))
+			break;
+		if (flags & 1ULL << KPF_BUDDY)
+			free++;
+		else if (flags & 1ULL << KPF_SLAB)
+			slab++;
+		else if (flags & 1ULL << KPF_PGTABLE)
+			tables++;
+		else if (flags & 1ULL << KPF_LRU)
+			lru++;
+		else
+			others++;
+	}
+	close(fd);
+	TH_LOG("block %lu: %lu free blocks, pages: %lu slab, %lu page tables, %lu LRU, %lu others",
+	       block, free, slab, tables, lru, others);
+}
+
 /*
  * Put a page of secret memory into a block that has nothing else which cannot
  * move, and try to offline it. What the kernel allocates meanwhile must not get
@@ -864,7 +893,9 @@ TEST_F_TIMEOUT(secretmem, offline, 300)
 
 	/* It was what was in the way. */
 	close_secret(s);
-	EXPECT_EQ(0, set_block(clean, "offline"));
+	EXPECT_EQ(0, set_block(clean, "offline")) {
+		log_block(_metadata, clean);
+	}
 	munmap(filler, filled);
 	for (int i = 0; i < nr; i++)
 		set_block(blocks[i], "online");

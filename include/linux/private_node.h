@@ -48,14 +48,17 @@ enum private_node_state {
 
 /*
  * Features: services of mm/ that an owner lets act on its memory. All of them
- * are off by default. They are recorded; which of them are heeded is said in
+ * are off by default. What each of them turns on is said in
  * Documentation/mm/private_nodes.rst.
  */
 /* User space may name the node in a memory policy and migrate to and from it */
 #define PRIVATE_NODE_USER	BIT(0)
 /* The memory may be reclaimed and compacted */
 #define PRIVATE_NODE_RECLAIM	BIT(1)
-/* The node is a target of demotion; needs PRIVATE_NODE_RECLAIM */
+/*
+ * The node is a target of demotion, for cgroups that were granted it; needs
+ * PRIVATE_NODE_RECLAIM
+ */
 #define PRIVATE_NODE_DEMOTION	BIT(2)
 /* Long-term pins (FOLL_LONGTERM) are allowed */
 #define PRIVATE_NODE_LTPIN	BIT(3)

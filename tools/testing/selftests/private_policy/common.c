@@ -128,6 +128,24 @@ int dax_plug(const char *name, const char *features)
 	return dax_number(name, "private/node");
 }
 
+/* For a while, a device that is ours: ordinary memory by kmem */
+bool dax_to_kmem(const char *name)
+{
+	return !dax_write(name, "state", "unplugged") &&
+	       !driver_write(OURS, "unbind", name) &&
+	       !driver_write(OURS, "remove_id", name) &&
+	       !driver_write("kmem", "new_id", name) &&
+	       !dax_write(name, "state", "unplugged") &&
+	       !dax_write(name, "state", "online_movable");
+}
+
+bool dax_from_kmem(const char *name)
+{
+	return !dax_write(name, "state", "unplugged") &&
+	       !driver_write("kmem", "unbind", name) &&
+	       !driver_write("kmem", "remove_id", name) && dax_take(name);
+}
+
 static int by_name(const void *a, const void *b)
 {
 	return strcmp(a, b);

@@ -65,6 +65,8 @@ int log_open(void);
 int dax_number(const char *name, const char *attr);
 bool dax_take(const char *name);
 int dax_plug(const char *name, const char *features);
+bool dax_to_kmem(const char *name);
+bool dax_from_kmem(const char *name);
 void devices_give_back(void);
 const char *whats_missing(void);
 bool plug_two(const char *features, int *second);

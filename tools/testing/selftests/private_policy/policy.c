@@ -1522,24 +1522,6 @@ TEST_F_TIMEOUT(policy, replugged_is_another, TIMEOUT)
 	ASSERT_EQ(0, set_policy(MPOL_DEFAULT, nodes(-1, -1)));
 }
 
-/* Of the device that is U, for a while: ordinary memory by kmem */
-static bool to_kmem(void)
-{
-	return !dax_write(dev_u, "state", "unplugged") &&
-	       !driver_write(OURS, "unbind", dev_u) &&
-	       !driver_write(OURS, "remove_id", dev_u) &&
-	       !driver_write("kmem", "new_id", dev_u) &&
-	       !dax_write(dev_u, "state", "unplugged") &&
-	       !dax_write(dev_u, "state", "online_movable");
-}
-
-static bool from_kmem(void)
-{
-	return !dax_write(dev_u, "state", "unplugged") &&
-	       !driver_write("kmem", "unbind", dev_u) &&
-	       !driver_write("kmem", "remove_id", dev_u) && dax_take(dev_u);
-}
-
 static int node_of_new(char *addr)
 {
 	touch(addr, page);
@@ -1559,14 +1541,14 @@ TEST_F_TIMEOUT(policy, once_ordinary_means_nothing, TIMEOUT)
 
 	ASSERT_NE(NULL, bound);
 	ASSERT_NE(NULL, many);
-	ASSERT_TRUE(to_kmem());
+	ASSERT_TRUE(dax_to_kmem(dev_u));
 	ASSERT_EQ(0, bind_range(bound, 2 * page, MPOL_BIND, nodes(x, -1), 0));
 	ASSERT_EQ(x, node_of_new(bound));
 	ASSERT_EQ(0, bind_range(many, 2 * page, MPOL_PREFERRED_MANY | SV,
 				nodes(x, P), 0));
 	ASSERT_EQ(0, syscall(SYS_set_mempolicy_home_node, many, 2 * page, x, 0));
 	ASSERT_EQ(x, node_of_new(many));
-	ASSERT_TRUE(from_kmem());
+	ASSERT_TRUE(dax_from_kmem(dev_u));
 	ASSERT_EQ(x, dax_plug(dev_u, "user"));
 
 	/* Neither a fault without end, nor memory of whoever has it now */

@@ -18,8 +18,9 @@ HOT = ["mm/page_alloc.o", "mm/slub.o", "mm/folio.o", "mm/memory.o", "mm/mempolic
        # Where unmapped has hooks that are nothing without its options.
        "kernel/fork.o", "mm/hugetlb.o", "mm/memremap.o", "mm/migrate.o", "arch/x86/mm/dump_pagetables.o",
        "arch/x86/mm/pgtable.o",
-       # Where private nodes have hooks that are nothing without them. Not mm/memcontrol.o, mm/memcontrol-v1.o, mm/vmstat.o and
-       # mm/memory-failure.o: secret memory is counted in each kernel, which moves what comes after its counter.
+       # Where private nodes have hooks that are nothing without them. Not mm/memcontrol.o, mm/memcontrol-v1.o, mm/vmstat.o,
+       # mm/memory-failure.o and mm/memory-tiers.o: secret memory is counted in each kernel, which moves what comes after its
+       # counter, such as pg_data_t::memtier.
        "mm/shmem.o", "mm/swap_state.o", "mm/gup.o", "mm/ksm.o", "mm/madvise.o", "mm/oom_kill.o", "mm/compaction.o",
        "mm/shrinker.o", "mm/page_reporting.o", "mm/damon/ops-common.o", "fs/exec.o", "fs/proc/kcore.o", "fs/proc/task_mmu.o",
        "kernel/sched/fair.o"]

@@ -190,6 +190,7 @@ static const struct {
 	{ "faults", cmd_faults },
 	{ "policies", cmd_policies },
 	{ "private", cmd_private },
+	{ "demote", cmd_demote },
 	{ "forks", cmd_forks },
 	{ "hotplug", cmd_hotplug },
 	{ "secret", cmd_secret },

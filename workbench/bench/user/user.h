@@ -61,6 +61,7 @@ void busy_stop(void);
 int cmd_faults(int argc, char **argv);
 int cmd_policies(int argc, char **argv);
 int cmd_private(int argc, char **argv);
+int cmd_demote(int argc, char **argv);
 int cmd_forks(int argc, char **argv);
 int cmd_hotplug(int argc, char **argv);
 int cmd_secret(int argc, char **argv);

@@ -316,7 +316,7 @@ class Witnesses(StubQemu):
     # looked at by `parameters`, and what a module makes of its own is for the module's tests.
     SEEN_BY = {"memmap": {"memory", "soft"}, "numa_spm": {"reserved"}, "numa": {"nodes"}, "pti": {"pti"}, "no5lvl": {"levels"},
                "page_owner": {"page_owner"}, "lockdown": {"lockdown"}, "maxcpus": {"cpus"}, "debug_pagealloc": {"pagealloc"},
-               "init_on_free": {"init"}}
+               "init_on_free": {"init"}, "cgroup_disable": {"controller"}, "transparent_hugepage": {"thp"}}
     UNSEEN = {"init_on_alloc": "only saves time: an emulated CXL device is slow",
               "initcall_blacklist": "else the module's driver has a name that is taken, and is not loaded",
               "memhp_default_state": "the jobs wait until memory that was plugged is on line",
@@ -426,6 +426,18 @@ class Witnesses(StubQemu):
         self.assertTrue(self.sees("page_owner on", files={owner: "Page allocated via order 0\n"}))
         self.assertFalse(self.sees("page_owner on", files={owner: ""}))
         self.assertFalse(self.sees("page_owner on"))
+
+    def test_controller(self):
+        said = {"/proc/cgroups": "#subsys_name\thierarchy\tnum_cgroups\tenabled\ncpuset\t0\t1\t1\nmemory\t0\t1\t0\n"}
+        self.assertTrue(self.sees("controller memory off", files=said))
+        self.assertTrue(self.sees("controller cpuset on", files=said))
+        self.assertFalse(self.sees("controller memory on", files=said))
+        self.assertFalse(self.sees("controller cpuset off", files=said))
+
+    def test_thp(self):
+        said = {"/sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]\n"}
+        self.assertTrue(self.sees("thp never", files=said))
+        self.assertFalse(self.sees("thp madvise", files=said))
 
     def test_lockdown(self):
         file = "/sys/kernel/security/lockdown"

@@ -176,7 +176,7 @@ class Make(Copied):
         for words in (["kernel", "CONFIG=memory"], ["kernel"], ["kernel", "CONFIG=x;false"], ["shell", "CONFIG=memory"]):
             status, text = self.make(*words)
             self.assertEqual(status, 2)
-            self.assertIn("there are: arm64 debian debug default", text)
+            self.assertIn("there are: arm64 blocks debian debug default", text)
             self.assertEqual(self.calls(), [])
 
     def test_range_diff_has_to_know_from_what(self):

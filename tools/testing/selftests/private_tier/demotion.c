@@ -694,6 +694,8 @@ TEST_F_TIMEOUT(demotion, public_tiers_stay, TIMEOUT)
 	for (int i = 0; i < 5; i++) {
 		const int goes_to = i < 2 ? node : P;
 
+		/* What is told from here on is with it. */
+		ASSERT_EQ(0, dax_write(dev_p, "state", "unplugged"));
 		log_has(self->log, "");
 		ASSERT_LE(0, plug(FEATURES, adistances[i]));
 		EXPECT_TRUE(log_has(self->log, want))
